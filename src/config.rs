@@ -1,0 +1,1 @@
+//! Configuration files: `/etc/lay/config.toml`, the user's own, `LAY_CONFIG`.

@@ -1,0 +1,1 @@
+//! What a container is over time: record, create, start, monitor, logs, exec, remove.

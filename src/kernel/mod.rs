@@ -1,0 +1,4 @@
+//! Thin safe wrappers over system calls that `rustix` and `nix` lack.
+
+pub mod mount;
+pub mod process;

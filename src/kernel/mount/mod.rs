@@ -1,0 +1,1 @@
+//! The new mount API: detached clones and id-mapped mounts.

@@ -1,0 +1,1 @@
+//! A writer of EROFS images.

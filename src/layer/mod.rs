@@ -1,0 +1,3 @@
+//! Layers: tar archives in, mountable forms out.
+
+pub mod erofs;

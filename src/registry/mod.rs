@@ -1,0 +1,1 @@
+//! References, authentication, mirrors and pulls. The only place with async code.

@@ -1,0 +1,3 @@
+//! The runtime core: one OCI `Spec` in, one process out.
+
+pub mod cgroup;

@@ -1,0 +1,1 @@
+//! Layers to a mounted root: EROFS, directory, overlay, id-mapped mounts.
