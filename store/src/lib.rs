@@ -1,1 +1,31 @@
 //! The content-addressed image store: an OCI image layout on disk, indexed by sled.
+//!
+//! `index.json` is the truth of names, `blobs/` the truth of content; `layers/` (mountable forms) and `index/` (sled)
+//! are derived from them. A blob or layer becomes visible only by rename, after it was verified and synced; names change
+//! only by atomic replacement of `index.json`. Any number of processes may use one store at once, and any of them may be
+//! killed at any moment.
+
+mod blob;
+mod check;
+mod digest;
+mod error;
+mod fsutil;
+mod gc;
+mod index;
+mod ingest;
+mod layer;
+mod lease;
+mod names;
+mod reach;
+mod store;
+
+pub use check::{Problem, Report};
+pub use digest::{Digest, DigestError};
+pub use error::{Error, Result};
+pub use gc::{PruneOptions, Pruned};
+pub use index::{BlobRecord, Index, LayerRecord};
+pub use ingest::Ingest;
+pub use layer::{Layer, LayerForm, LayerIngest};
+pub use lease::Lease;
+pub use names::{Image, REF_NAME};
+pub use store::Store;

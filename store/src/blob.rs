@@ -1,0 +1,82 @@
+//! Blobs: content by digest.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+use crate::fsutil::replace;
+use crate::index::BlobRecord;
+use crate::{Digest, Store};
+
+impl Store {
+    /// Where a blob is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        self.path("blobs/sha256").join(digest.hex())
+    }
+
+    /// Whether the blob is there, whole and verified when it came.
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    /// Opens a blob.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Io`].
+    pub fn open_blob(&self, digest: &Digest) -> Result<File> {
+        let path = self.blob_path(digest);
+        File::open(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => Error::NotFound { digest: *digest },
+            _ => Error::io("open", &path)(e),
+        })
+    }
+
+    /// Reads a document of at most `limit` bytes, and verifies it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::TooLarge`], [`Error::Digest`] when it was damaged, [`Error::Io`].
+    pub fn read_blob(&self, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+        let mut data = Vec::new();
+        let path = self.blob_path(digest);
+        self.open_blob(digest)?.take(limit + 1).read_to_end(&mut data).map_err(Error::io("read", &path))?;
+        if data.len() as u64 > limit {
+            return Err(Error::TooLarge { digest: *digest, limit });
+        }
+        let actual = Digest::of(&data);
+        if actual != *digest {
+            return Err(Error::Digest { expected: *digest, actual });
+        }
+        Ok(data)
+    }
+
+    /// Stores a document.
+    ///
+    /// # Errors
+    /// [`Error::Io`], as when the disk is full.
+    pub fn put_blob(&self, data: &[u8], media_type: &str) -> Result<Digest> {
+        let digest = Digest::of(data);
+        if !self.has_blob(&digest) {
+            replace(&self.blob_path(&digest), data)?;
+        }
+        self.note_blob(BlobRecord::new(digest, data.len() as u64, media_type));
+        Ok(digest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_document_is_not_believed() {
+        let tmp = tempfile::tempdir().unwrap();
+        let store = Store::open(tmp.path()).unwrap();
+        let digest = store.put_blob(b"{}", "application/json").unwrap();
+        assert_eq!(store.read_blob(&digest, 2).unwrap(), b"{}");
+        assert!(matches!(store.read_blob(&digest, 1), Err(Error::TooLarge { .. })));
+        std::fs::write(store.blob_path(&digest), "{ }").unwrap();
+        assert!(matches!(store.read_blob(&digest, 100), Err(Error::Digest { .. })));
+        assert!(matches!(store.read_blob(&Digest::of(b"?"), 1), Err(Error::NotFound { .. })));
+    }
+}

@@ -1,0 +1,198 @@
+//! Garbage collection: what no image, container or running process refers to.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::error::{Error, Result};
+use crate::fsutil::{self, disk_usage, lock, lock_file, random_name, remove_all, try_lock};
+use crate::layer::remove_abandoned;
+use crate::lease::protected;
+use crate::reach::reach;
+use crate::{Digest, Store};
+
+/// What a collection does.
+#[derive(Clone, Copy, Debug)]
+pub struct PruneOptions {
+    /// Only say what would be removed.
+    pub dry_run: bool,
+    /// Remove images that have no name.
+    pub untagged_images: bool,
+    /// Remove half-arrived blobs that nobody has touched for this long.
+    pub ingest_older_than: Duration,
+}
+
+/// What a collection removed, or would remove.
+#[derive(Clone, Debug, Default)]
+pub struct Pruned {
+    /// Manifests of images without a name.
+    pub images: Vec<Digest>,
+    /// Blobs and their sizes in bytes.
+    pub blobs: Vec<(Digest, u64)>,
+    /// Layers by diff id, and the bytes that they take on disk.
+    pub layers: Vec<(Digest, u64)>,
+    /// Half-arrived blobs and their sizes in bytes.
+    pub ingests: Vec<(Digest, u64)>,
+    /// Bytes in all, with what earlier processes left half made.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// Removes what is not used. `roots` tells, while nothing can be claimed anew, which manifests, configurations and diff
+    /// ids containers use; it may fail, and then nothing is removed.
+    ///
+    /// # Errors
+    /// What `roots` returns, or the store's own.
+    pub fn prune<E: From<Error>>(
+        &self,
+        options: &PruneOptions,
+        roots: impl FnOnce() -> std::result::Result<Vec<Digest>, E>,
+    ) -> std::result::Result<Pruned, E> {
+        let collection = lock(&self.path("gc.lock"), true)?;
+        let mut pruned = Pruned::default();
+        if options.untagged_images {
+            pruned.images = self.drop_nameless(&roots_of(self)?, options.dry_run)?;
+        }
+        let used = self.used(roots()?, &pruned.images)?;
+        let mut trash = Vec::new();
+        self.collect_blobs(&used, &mut pruned, &mut trash)?;
+        self.collect_layers(&used, &mut pruned, &mut trash)?;
+        self.collect_ingests(options.ingest_older_than, &mut pruned, &mut trash)?;
+        if options.dry_run {
+            return Ok(pruned);
+        }
+        pruned.bytes += remove_abandoned(self, &mut trash)?;
+        self.throw_away(trash)?;
+        self.forget(&pruned);
+        // Big trees take long to delete; nobody needs to wait for that.
+        drop(collection);
+        self.empty_trash()?;
+        Ok(pruned)
+    }
+
+    fn drop_nameless(&self, nameless: &[Digest], dry_run: bool) -> Result<Vec<Digest>> {
+        let protected: HashSet<Digest> = protected(self)?.into_iter().collect();
+        let gone: Vec<Digest> = nameless.iter().copied().filter(|d| !protected.contains(d)).collect();
+        if !dry_run {
+            for digest in &gone {
+                self.remove_nameless(digest)?;
+            }
+        }
+        Ok(gone)
+    }
+
+    fn remove_nameless(&self, manifest: &Digest) -> Result<()> {
+        let digest = manifest.to_string();
+        self.change_names(|mut list| {
+            let named = |d: &oci_spec::image::Descriptor| {
+                d.annotations().as_ref().is_some_and(|a| a.contains_key(crate::REF_NAME))
+            };
+            list.retain(|d| named(d) || d.digest().to_string() != digest);
+            (list, ())
+        })
+    }
+
+    /// All that is referred to, but for images that go.
+    fn used(&self, roots: Vec<Digest>, gone: &[Digest]) -> Result<HashSet<Digest>> {
+        let mut used = HashSet::new();
+        for image in self.images()? {
+            match image.descriptor.digest().to_string().parse() {
+                Ok(digest) if image.name.is_none() && gone.contains(&digest) => {}
+                Ok(digest) => reach(self, digest, &mut used)?,
+                Err(_) => {}
+            }
+        }
+        for root in roots.into_iter().chain(protected(self)?) {
+            reach(self, root, &mut used)?;
+        }
+        Ok(used)
+    }
+
+    fn collect_blobs(
+        &self,
+        used: &HashSet<Digest>,
+        pruned: &mut Pruned,
+        trash: &mut Vec<PathBuf>,
+    ) -> Result<()> {
+        for (name, path) in fsutil::entries(&self.path("blobs/sha256"))? {
+            match Digest::from_hex(&name) {
+                Some(digest) if used.contains(&digest) => {}
+                Some(digest) => {
+                    let size = fs::metadata(&path).map_or(0, |m| m.len());
+                    pruned.blobs.push((digest, size));
+                    pruned.bytes += size;
+                    trash.push(path);
+                }
+                // A half-written document of a dead process.
+                None if name.starts_with(".tmp-") && is_older(&path, Duration::from_secs(3600)) => {
+                    trash.push(path)
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn collect_layers(
+        &self,
+        used: &HashSet<Digest>,
+        pruned: &mut Pruned,
+        trash: &mut Vec<PathBuf>,
+    ) -> Result<()> {
+        for (name, path) in fsutil::entries(&self.path("layers"))? {
+            let hex = name.strip_suffix(".erofs").unwrap_or(&name);
+            let Some(diff_id) = Digest::from_hex(hex).filter(|d| !used.contains(d)) else { continue };
+            let size = self.layer_size(&diff_id).unwrap_or_else(|| disk_usage(&path));
+            pruned.layers.push((diff_id, size));
+            pruned.bytes += size;
+            trash.push(path);
+        }
+        Ok(())
+    }
+
+    fn collect_ingests(&self, age: Duration, pruned: &mut Pruned, trash: &mut Vec<PathBuf>) -> Result<()> {
+        for (name, path) in fsutil::entries(&self.path("ingest"))? {
+            let Some(digest) = Digest::from_hex(&name) else { continue };
+            let file = lock_file(&path)?;
+            if is_older(&path, age) && try_lock(&file, &path)? {
+                let size = fs::metadata(&path).map_or(0, |m| m.len());
+                pruned.ingests.push((digest, size));
+                pruned.bytes += size;
+                trash.push(path);
+            }
+        }
+        Ok(())
+    }
+
+    fn throw_away(&self, paths: Vec<PathBuf>) -> Result<()> {
+        for path in paths {
+            let to = self.path("trash").join(random_name()?);
+            match fs::rename(&path, &to) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &path)(e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what lies in the trash, also what an earlier collection had not come to.
+    fn empty_trash(&self) -> Result<()> {
+        fsutil::entries(&self.path("trash"))?.iter().try_for_each(|(_, path)| remove_all(path))
+    }
+}
+
+fn roots_of(store: &Store) -> Result<Vec<Digest>> {
+    let nameless = store.images()?.into_iter().filter(|image| image.name.is_none());
+    Ok(nameless.filter_map(|image| image.descriptor.digest().to_string().parse().ok()).collect())
+}
+
+fn is_older(path: &Path, age: Duration) -> bool {
+    let modified = fs::metadata(path).and_then(|m| m.modified());
+    modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|passed| passed >= age))
+}
+
+#[cfg(test)]
+mod tests;
