@@ -1,3 +1,4 @@
 //! Layers: tar archives in, mountable forms out.
 
+pub mod entry;
 pub mod erofs;
