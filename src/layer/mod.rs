@@ -2,3 +2,7 @@
 
 pub mod entry;
 pub mod erofs;
+mod error;
+mod tar;
+
+pub use error::Error;

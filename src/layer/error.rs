@@ -1,0 +1,57 @@
+//! What can go wrong with a layer.
+
+use std::io;
+
+use rustix::io::Errno;
+
+/// What can go wrong between a layer's archive and its mountable form.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The stream broke or can't be inflated.
+    #[error("cannot read the layer")]
+    Read(#[source] io::Error),
+    /// The archive is no archive, or readers would not agree on what it says.
+    #[error("malformed archive at byte {offset}: {problem}")]
+    Archive {
+        /// Where the header stands in the inflated stream.
+        offset: u64,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An entry asks for what can't or must not be done.
+    #[error("layer entry {path:?}: {problem}")]
+    Entry {
+        /// The entry's path, in the archive or cleaned.
+        path: String,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// An entry can't be written.
+    #[error("cannot {step} {path:?}")]
+    Write {
+        /// What was to be done, such as "create".
+        step: &'static str,
+        /// Path within the layer.
+        path: String,
+        /// Why.
+        #[source]
+        source: Errno,
+    },
+}
+
+impl Error {
+    /// An [`Error::Entry`] about a path of any bytes.
+    pub(super) fn entry(path: &[u8], problem: &'static str) -> Self {
+        Error::Entry { path: printable(path), problem }
+    }
+}
+
+/// A path for a message: of limited length, so that a hostile name can't flood the terminal.
+pub(super) fn printable(path: &[u8]) -> String {
+    const MOST: usize = 256;
+    let mut text = String::from_utf8_lossy(&path[..path.len().min(MOST)]).into_owned();
+    if path.len() > MOST {
+        text.push('…');
+    }
+    text
+}
