@@ -2,6 +2,7 @@
 
 use std::io;
 
+use lay_store::{Digest, LayerForm};
 use rustix::io::Errno;
 
 /// What can go wrong between a layer's archive and its mountable form.
@@ -37,12 +38,43 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// The stream is compressed in a way that the image spec does not know.
+    #[error("layers compressed with {0} are not supported")]
+    Compression(&'static str),
+    /// The archive is not the one that the image's configuration names.
+    #[error("the layer's content is {actual}, but the image says {expected}")]
+    DiffId {
+        /// What the image says.
+        expected: Digest,
+        /// What the inflated stream is.
+        actual: Digest,
+    },
+    /// There is no writer for the form.
+    #[error("layers of the form {form:?} are not supported")]
+    Form {
+        /// What was asked for.
+        form: LayerForm,
+    },
+    /// The store can't take the layer.
+    #[error("cannot keep layer {diff_id}")]
+    Store {
+        /// The layer.
+        diff_id: Digest,
+        /// Why.
+        #[source]
+        source: lay_store::Error,
+    },
 }
 
 impl Error {
     /// An [`Error::Entry`] about a path of any bytes.
     pub(super) fn entry(path: &[u8], problem: &'static str) -> Self {
         Error::Entry { path: printable(path), problem }
+    }
+
+    /// An [`Error::Write`] about a path of any bytes, for `map_err`.
+    pub(super) fn write(step: &'static str, path: &[u8]) -> impl FnOnce(Errno) -> Self {
+        move |source| Error::Write { step, path: printable(path), source }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use super::{LayerForm, Via};
+use lay_store::LayerForm;
+
+use super::Via;
 use crate::kernel::mount::Context;
 
 /// The first Linux that mounts EROFS from a file (`CONFIG_EROFS_FS_BACKED_BY_FILE`).

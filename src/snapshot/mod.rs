@@ -14,6 +14,7 @@ mod upper;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
+use lay_store::{Layer, LayerForm};
 use rustix::mount::MountAttrFlags;
 
 pub use error::Error;
@@ -101,21 +102,3 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests;
-
-/// A layer in its mountable form.
-#[derive(Debug, Clone)]
-pub struct Layer {
-    /// Its form.
-    pub form: LayerForm,
-    /// Where it lies.
-    pub path: PathBuf,
-}
-
-/// The form of a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LayerForm {
-    /// One EROFS file.
-    Erofs,
-    /// A directory in overlayfs' conventions.
-    Directory,
-}

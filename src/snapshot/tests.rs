@@ -119,13 +119,13 @@ fn base_layer(dir: &Path) {
 }
 
 fn directory(path: &Path) -> Layer {
-    Layer { form: LayerForm::Directory, path: path.to_owned() }
+    Layer { diff_id: lay_store::Digest::of(b""), form: LayerForm::Directory, path: path.to_owned() }
 }
 
 fn erofs(source: &Path, image: &Path) -> Layer {
     let output = Command::new("mkfs.erofs").arg(image).arg(source).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Layer { form: LayerForm::Erofs, path: image.to_owned() }
+    Layer { diff_id: lay_store::Digest::of(b""), form: LayerForm::Erofs, path: image.to_owned() }
 }
 
 /// The base layer in all three forms.
@@ -136,7 +136,7 @@ fn forms(dir: &Path) -> Vec<(Layer, Via)> {
 }
 
 fn with_upper(mut snapshot: Snapshot, dir: &Path) -> Snapshot {
-    create_upper(dir, &snapshot.peek().unwrap()).unwrap();
+    create_upper(dir, &snapshot).unwrap();
     snapshot.upper = Some(dir.to_owned());
     snapshot
 }

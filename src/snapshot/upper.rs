@@ -4,11 +4,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, Timestamps, Uid, chmodat, chownat, mkdirat, openat, statat, unlinkat,
+    AtFlags, CWD, Gid, Mode, OFlags, Stat, Timestamps, Uid, chmodat, chownat, mkdirat, openat, statat,
+    unlinkat,
 };
 use rustix::io::Errno;
 
-use super::{Error, Files};
+use super::{Error, Snapshot, layers};
 use crate::kernel::mount;
 
 const UPPER: &str = "upper";
@@ -20,12 +21,13 @@ const VOLATILE_MARK: [(&str, AtFlags); 2] = [
 ];
 
 /// Makes `dir` (mode 0700, if missing) and in it what an overlay needs to take changes. The root directory of the
-/// container, as the image has it, gives `upper/` its mode, owner and time.
+/// image's top layer gives `upper/` its mode, owner and time; whether the snapshot has an upper directory does not matter.
 ///
 /// # Errors
-/// [`Error::Upper`], `EEXIST` included if there is one already; [`Error::File`] if the image's root can't be read.
-pub fn create_upper(dir: &Path, image: &Files) -> Result<(), Error> {
-    let root = image.root_stat()?;
+/// [`Error::Upper`], `EEXIST` included if there is one already; [`Error::NoLayers`], or [`Error::Layer`] if the image's
+/// root can't be read.
+pub fn create_upper(dir: &Path, image: &Snapshot) -> Result<(), Error> {
+    let root = root_of(image)?;
     let at = |step, path: &Path| {
         let path = path.to_owned();
         move |source| Error::Upper { step, path, source }
@@ -51,6 +53,17 @@ pub fn create_upper(dir: &Path, image: &Files) -> Result<(), Error> {
     let times = Timestamps { last_access: time, last_modification: time };
     rustix::fs::utimensat(&base, UPPER, &times, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(at("set the time of", &dir.join(UPPER)))
+}
+
+/// The root directory as a container sees it: overlayfs shows the topmost one.
+fn root_of(image: &Snapshot) -> Result<Stat, Error> {
+    let top = image.layers.last().ok_or(Error::NoLayers)?;
+    let root = layers::mount(top, image.via, None)?;
+    rustix::fs::fstat(&root).map_err(|source| Error::Upper {
+        step: "look at",
+        path: top.path.clone(),
+        source,
+    })
 }
 
 /// The upper directory, mounted for one overlay.

@@ -138,7 +138,9 @@ impl Member {
             },
             b'2' => match self.link.len() {
                 0 => return Err("symlink to nowhere"),
-                1..=LINK if !self.link.contains(&0) => Kind::Symlink { target: std::mem::take(&mut self.link) },
+                1..=LINK if !self.link.contains(&0) => {
+                    Kind::Symlink { target: std::mem::take(&mut self.link) }
+                }
                 _ => return Err("impossible target of a symlink"),
             },
             b'3' | b'4' => {
@@ -231,4 +233,3 @@ fn xattrs(mut xattrs: Vec<Xattr>, kind: &Kind) -> Vec<Xattr> {
     xattrs.dedup_by(|a, b| a.name == b.name);
     xattrs
 }
-

@@ -97,8 +97,14 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// The entry that a header starts, or `None` if it is nothing that belongs into a root file system.
-    fn member(&mut self, header: &Header, extensions: Extensions, start: u64) -> Result<Option<Entry>, Error> {
-        let member = Member::new(header, extensions).map_err(|problem| Error::Archive { offset: start, problem })?;
+    fn member(
+        &mut self,
+        header: &Header,
+        extensions: Extensions,
+        start: u64,
+    ) -> Result<Option<Entry>, Error> {
+        let member =
+            Member::new(header, extensions).map_err(|problem| Error::Archive { offset: start, problem })?;
         self.expect(member.stored);
         let numbers = match member.sparse {
             interpret::Map::None => None,
@@ -170,7 +176,10 @@ impl<R: BufRead> Reader<R> {
             self.data().read_exact(&mut block).map_err(Error::Read)?;
             text.extend_from_slice(&block);
             // Parsing from the start again each time would take quadratic time: only when lines may be complete.
-            if text.len() as u64 == BLOCK || (text.len() as u64 / BLOCK).is_power_of_two() || block.contains(&0) {
+            if text.len() as u64 == BLOCK
+                || (text.len() as u64 / BLOCK).is_power_of_two()
+                || block.contains(&0)
+            {
                 if let Some(numbers) = sparse::parse_lines(&text).map_err(malformed(self.offset))? {
                     return Ok(numbers);
                 }
@@ -191,7 +200,10 @@ impl<R: BufRead> Reader<R> {
             match self.input.read(&mut block[filled..]) {
                 Ok(0) if filled == 0 => return Ok(None),
                 Ok(0) => {
-                    return Err(Error::Archive { offset: self.offset, problem: "ends in the middle of a header" });
+                    return Err(Error::Archive {
+                        offset: self.offset,
+                        problem: "ends in the middle of a header",
+                    });
                 }
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -245,7 +257,10 @@ impl<R: BufRead> BufRead for Data<'_, R> {
         }
         let buffer = self.reader.input.fill_buf()?;
         if buffer.is_empty() {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the middle of an entry"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the archive ends in the middle of an entry",
+            ));
         }
         let most = usize::try_from(self.reader.left).map_or(buffer.len(), |left| left.min(buffer.len()));
         Ok(&buffer[..most])

@@ -131,7 +131,8 @@ fn time(value: &[u8]) -> Result<Option<Timestamp>, &'static str> {
         None => (false, value),
     };
     let mut parts = value.splitn(2, |b| *b == b'.');
-    let secs = decimal(parts.next().unwrap_or_default()).and_then(|n| i64::try_from(n).ok()).ok_or(PROBLEM)?;
+    let secs =
+        decimal(parts.next().unwrap_or_default()).and_then(|n| i64::try_from(n).ok()).ok_or(PROBLEM)?;
     let fraction = parts.next().unwrap_or_default();
     if !fraction.iter().all(u8::is_ascii_digit) {
         return Err(PROBLEM);

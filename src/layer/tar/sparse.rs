@@ -67,7 +67,10 @@ mod tests {
         assert_eq!(map(&[], 10, 0), Ok(Some(vec![])));
         assert_eq!(map(&[0, 10], 10, 10), Ok(None));
         assert_eq!(map(&[0, 512, 512, 5], 517, 517), Ok(None));
-        assert_eq!(map(&[512, 512, 2048, 1, 4096, 0], 4096, 513), Ok(Some(segments(&[(512, 512), (2048, 1)]))));
+        assert_eq!(
+            map(&[512, 512, 2048, 1, 4096, 0], 4096, 513),
+            Ok(Some(segments(&[(512, 512), (2048, 1)])))
+        );
         assert_eq!(map(&[512, 512, 1024, 1], 2000, 513), Ok(Some(segments(&[(512, 513)]))));
     }
 
