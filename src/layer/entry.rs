@@ -7,7 +7,7 @@
 //! # What a writer does with an entry
 //!
 //! 1. Paths are clean: components that are neither empty, `.` nor `..`, joined by `/`; the root is the empty path.
-//!    A `..` in the archive was resolved lexically and stops at the root, as umoci and containerd do it.
+//!    An archive with a `..` in a name was refused, as GNU tar does; absolute names are relative to the root.
 //! 2. The parent is looked up from the root of *this layer alone*. A component that is a symlink is followed within
 //!    the root (absolute targets start at the layer's root, `..` stops there, at most 40 links). A component that
 //!    does not exist is made: a directory with mode 0755, owner 0:0, mtime 0, no xattrs; so are the missing

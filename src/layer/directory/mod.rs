@@ -2,8 +2,6 @@
 
 mod attributes;
 mod content;
-#[cfg(test)]
-mod tests;
 mod tree;
 
 use std::fs::File;
