@@ -1,3 +1,49 @@
 //! Layers: tar archives in, mountable forms out.
 
+pub mod directory;
+pub mod entry;
 pub mod erofs;
+mod error;
+mod stream;
+mod tar;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read;
+
+use lay_store::{Digest, Layer, LayerForm, Store};
+
+use entry::FormWriter;
+pub use error::Error;
+pub use stream::Compression;
+use stream::Inflated;
+
+/// Reads a layer's blob to its end, once, and puts the layer into the store in the given form.
+///
+/// How the blob is compressed is told by its first bytes. What is inflated, whatever follows the archive's end
+/// included, must hash to `diff_id`; else nothing becomes visible. Works on the caller's thread and blocks it.
+///
+/// # Errors
+/// Any of [`Error`]; what was written so far is removed.
+pub fn unpack(store: &Store, blob: impl Read, diff_id: &Digest, form: LayerForm) -> Result<Layer, Error> {
+    if form != LayerForm::Directory {
+        return Err(Error::Form { form });
+    }
+    let failed = |source| Error::Store { diff_id: *diff_id, source };
+    let ingest = store.layer_ingest(diff_id, form).map_err(failed)?;
+    let actual = write(blob, &mut directory::Writer::new(ingest.path())?)?;
+    if actual != *diff_id {
+        return Err(Error::DiffId { expected: *diff_id, actual });
+    }
+    ingest.commit().map_err(failed)
+}
+
+/// Feeds a form's writer from a blob; gives the digest of the inflated stream.
+fn write(blob: impl Read, writer: &mut impl FormWriter<Error = Error>) -> Result<Digest, Error> {
+    let mut reader = tar::Reader::new(Inflated::new(blob)?);
+    while let Some(entry) = reader.next_entry()? {
+        writer.entry(&entry, &mut reader.data())?;
+    }
+    writer.finish()?;
+    reader.into_inner().finish().map_err(Error::Read)
+}

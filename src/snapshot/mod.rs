@@ -1,1 +1,104 @@
 //! Layers to a mounted root: EROFS, directory, overlay, id-mapped mounts.
+//!
+//! Every mount here is detached: it stands in no mount table until the container moves it into its own mount
+//! namespace, and it is gone with its last user.
+
+mod error;
+mod files;
+mod form;
+mod layers;
+mod loopdev;
+mod overlay;
+mod upper;
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+use lay_store::{Layer, LayerForm};
+use rustix::mount::MountAttrFlags;
+
+pub use error::Error;
+pub use files::{Entry, Files};
+pub use form::{Form, UnknownForm, preferred_form};
+pub use upper::create_upper;
+
+/// overlayfs takes no more (`OVL_MAX_STACK` in `fs/overlayfs/params.h`).
+const MAX_LAYERS: usize = 500;
+
+/// The layers of an image, and the directory that takes the changes on top of them.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// The layers, bottom to top.
+    pub layers: Vec<Layer>,
+    /// The directory, made by [`create_upper`], that takes the changes; `None` for a read-only view.
+    pub upper: Option<PathBuf>,
+    /// The upper directory goes away with the container, so nothing of it has to survive a power cut: it is never
+    /// synced, which spares a sync of the whole file system at the end (overlayfs option `volatile`).
+    pub ephemeral: bool,
+    /// How EROFS files are to be mounted.
+    pub via: Via,
+}
+
+/// How an EROFS file is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Via {
+    /// From the file where the kernel can, else through a loop device.
+    #[default]
+    Any,
+    /// From the file (Linux 6.12 and later).
+    File,
+    /// Through a read-only loop device that goes away with the mount.
+    Loop,
+}
+
+impl Snapshot {
+    /// Mounts the root of a container, detached: an overlay of all layers and of the upper directory, read-only if there
+    /// is none. With `userns`, the ids that layers and upper directory hold are the ids that this user namespace sees.
+    ///
+    /// Starts a thread, which is gone when this returns.
+    ///
+    /// # Errors
+    /// Any of [`Error`] but those of [`Files`].
+    pub fn mount(&self, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+        let layers = self.mount_layers(userns)?;
+        let upper = match &self.upper {
+            None => None,
+            Some(dir) => Some(upper::Upper::open(dir, userns, self.ephemeral)?),
+        };
+        overlay::mount(layers, upper.as_ref(), MountAttrFlags::empty())
+    }
+
+    /// A read-only view of the layers, and of the upper directory's state so far, as the host sees them: for lookups
+    /// before a container starts. Ids in it are the ones that the container sees.
+    ///
+    /// # Errors
+    /// Any of [`Error`] but those of [`Files`].
+    pub fn peek(&self) -> Result<Files, Error> {
+        let quiet = MountAttrFlags::MOUNT_ATTR_NODEV
+            | MountAttrFlags::MOUNT_ATTR_NOSUID
+            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let mut layers = self.mount_layers(None)?;
+        if let Some(dir) = &self.upper {
+            layers.insert(0, upper::changes(dir)?);
+        }
+        if let [_] = layers.as_slice() {
+            let only = layers.remove(0);
+            layers::restrict(&only, quiet)?;
+            return Ok(Files::new(only));
+        }
+        overlay::mount(layers, None, quiet).map(Files::new)
+    }
+
+    /// Mounts every layer, top to bottom.
+    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>, Error> {
+        match self.layers.len() {
+            0 => return Err(Error::NoLayers),
+            count if count > MAX_LAYERS => return Err(Error::TooManyLayers { count, most: MAX_LAYERS }),
+            _ => {}
+        }
+        self.layers.iter().rev().map(|layer| layers::mount(layer, self.via, userns)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;
