@@ -1,1 +1,27 @@
 //! References, authentication, mirrors and pulls. The only place with async code.
+
+mod config;
+mod credentials;
+mod endpoint;
+mod error;
+mod http;
+mod login;
+mod manifest;
+mod platform;
+mod progress;
+mod pull;
+mod reference;
+mod retry;
+
+pub use config::{Mirror, MirrorError, Registries, Registry};
+pub use credentials::{Credential, CredentialError, Credentials, Kept, Secret};
+pub use endpoint::EndpointError;
+pub use error::Error;
+pub use http::{Cause, Fault, RequestError, ResolveError, Timeouts};
+pub use login::{login, logout};
+pub use manifest::ManifestError;
+pub use platform::{Platform, PlatformError};
+pub use progress::{Event, Progress};
+pub use pull::{Access, PULLED_DIGEST, PullOptions, Pulled, pull};
+pub use reference::{Reference, ReferenceError, ReferenceProblem};
+pub use retry::RetryPolicy;

@@ -1,0 +1,106 @@
+//! What can end a pull, a login or a logout.
+
+use std::fmt;
+use std::io;
+
+use lay_store::Digest;
+
+use super::credentials::CredentialError;
+use super::endpoint::EndpointError;
+use super::http::RequestError;
+use super::manifest::ManifestError;
+use super::platform::PlatformError;
+use crate::layer;
+
+/// What can end a pull, a login or a logout.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The asked platform is none.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// The registry's name makes no URL.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// A request failed.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// A registry's document is refused.
+    #[error("registry {registry}, {what}")]
+    Manifest {
+        /// Who sent it.
+        registry: String,
+        /// What it is.
+        what: String,
+        /// What is wrong with it.
+        #[source]
+        problem: ManifestError,
+    },
+    /// No mirror and not the registry itself could serve the image.
+    #[error("none of {} registries could serve it{}", .0.len(), Listed(.0))]
+    Everywhere(Vec<Error>),
+    /// A layer cannot be unpacked.
+    #[error("unpacking layer {digest}")]
+    Unpack {
+        /// The layer's blob.
+        digest: Digest,
+        /// Why.
+        source: layer::Error,
+    },
+    /// The same blob is to give two different layers.
+    #[error("the image names blob {0} for two different layers")]
+    OneBlobTwoLayers(Digest),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] lay_store::Error),
+    /// Credentials cannot be read or kept.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// A stored layer cannot be read.
+    #[error("reading blob {digest}")]
+    Blob {
+        /// The blob.
+        digest: Digest,
+        /// Why.
+        source: io::Error,
+    },
+    /// The machinery of input and output does not start.
+    #[error("starting the network side")]
+    Runtime(#[source] io::Error),
+}
+
+impl Error {
+    /// Whether the registry says that there is no such image, or none for us.
+    pub fn is_unknown_image(&self) -> bool {
+        use super::http::Fault;
+        match self {
+            Self::Request(error) => matches!(error.fault, Fault::NotFound(_) | Fault::LoginNeeded(_)),
+            Self::Everywhere(errors) => errors.iter().all(Self::is_unknown_image),
+            _ => false,
+        }
+    }
+}
+
+/// One line an error, each with all its causes.
+struct Listed<'a>(&'a [Error]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for error in self.0 {
+            write!(f, "\n  {}", chain(error))?;
+        }
+        Ok(())
+    }
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(this) = cause {
+        text.push_str(": ");
+        text.push_str(&this.to_string());
+        cause = this.source();
+    }
+    text
+}
