@@ -1,3 +1,62 @@
 //! The runtime core: one OCI `Spec` in, one process out.
+//!
+//! The parent clones the child into its new namespaces, makes for it what only the host's root can make (id maps, the
+//! root and bind mounts, device nodes, control group), and hands the descriptors over a socket. The child puts them
+//! together, gives up what it must not have, says that it is ready, and executes the command when told to start.
+//! Follows the OCI runtime specification, version 1.2.
 
 pub mod cgroup;
+mod cgroupfs;
+mod channel;
+mod child;
+mod create;
+mod dev;
+mod error;
+mod exec;
+mod host;
+mod idmap;
+mod mount;
+mod namespace;
+mod plan;
+mod process;
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::termios::Winsize;
+
+pub use create::{Create, Created, create};
+pub use error::Error;
+pub use exec::{Target, exec};
+pub use process::Process;
+
+/// Where a container's root comes from.
+pub trait Rootfs {
+    /// Mounts the root, detached; with `userns`, so that the ids in it are those that this user namespace sees. Called by
+    /// the parent, after the user namespace exists.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being mounted.
+    fn mount(
+        &self,
+        userns: Option<BorrowedFd<'_>>,
+    ) -> Result<OwnedFd, Box<dyn std::error::Error + Send + Sync>>;
+}
+
+/// What the container's process gets as its standard streams.
+#[derive(Debug)]
+pub enum Io {
+    /// Descriptors.
+    Fds {
+        /// Standard input.
+        stdin: OwnedFd,
+        /// Standard output.
+        stdout: OwnedFd,
+        /// Standard error.
+        stderr: OwnedFd,
+    },
+    /// A terminal of the container's own.
+    Terminal {
+        /// Its size at the start.
+        size: Option<Winsize>,
+    },
+}

@@ -1,1 +1,97 @@
-//! Processes: `clone3`, descriptors, pidfds.
+//! Processes by descriptor: `clone3(2)`, `pidfd_send_signal(2)`, `close_range(2)`, credentials and exec.
+
+mod sys;
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+
+/// Which side of a clone this is.
+#[derive(Debug)]
+pub enum Cloned {
+    /// The new process.
+    Child,
+    /// The one that made it.
+    Parent {
+        /// Pid of the child, as the parent's pid namespace numbers it.
+        pid: i32,
+        /// The child by descriptor.
+        pidfd: OwnedFd,
+    },
+}
+
+/// Clones this process as `fork(2)` does, with `flags` (`CLONE_NEW…`, `CLONE_PARENT`) of `clone3(2)`.
+///
+/// # Errors
+/// `EBUSY` when this process has another thread, whose locks the child would inherit for ever; else the kernel's
+/// reason.
+pub fn clone(flags: u64) -> Result<Cloned, Errno> {
+    let threads = std::fs::read_dir("/proc/self/task").map_err(|e| errno_of(&e))?.count();
+    if threads != 1 {
+        return Err(Errno::BUSY);
+    }
+    sys::clone3(flags)
+}
+
+/// Sends any signal, real-time ones included, to the process that `pidfd` stands for.
+///
+/// # Errors
+/// `ESRCH` when it has ended, `EINVAL` for a number that is no signal.
+pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<(), Errno> {
+    sys::pidfd_send_signal(pidfd.as_fd(), signal)
+}
+
+/// Marks all descriptors from `first` on to be closed by the next exec.
+///
+/// # Errors
+/// The reason of `close_range(2)`.
+pub fn close_on_exec_from(first: u32) -> Result<(), Errno> {
+    sys::close_range(first, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+/// Closes all standard and other descriptors but `keep`. For a process that goes on without exec; whatever else in it
+/// owns a descriptor must not be used any more.
+///
+/// # Errors
+/// The reason of `close_range(2)`.
+pub fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
+    sys::close_all_but(keep)
+}
+
+/// Replaces this process by `path`; returns only if that fails.
+pub fn execve(path: &CString, args: &[CString], env: &[CString]) -> Errno {
+    match nix::unistd::execve(path, args, env) {
+        Ok(never) => match never {},
+        Err(e) => Errno::from_raw_os_error(e as i32),
+    }
+}
+
+/// Ends this process at once, without running what was registered for its end.
+pub fn exit_now(code: i32) -> ! {
+    sys::exit(code)
+}
+
+/// Gives all signals their default disposition and unblocks them.
+///
+/// # Errors
+/// The reason of `sigprocmask(2)`.
+pub fn reset_signals() -> Result<(), Errno> {
+    sys::default_dispositions();
+    nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|e| Errno::from_raw_os_error(e as i32))
+}
+
+/// Makes `terminal` the controlling terminal of this session.
+///
+/// # Errors
+/// The reason of `TIOCSCTTY` (`ioctl_tty(2)`).
+pub fn take_terminal(terminal: impl AsFd) -> Result<(), Errno> {
+    sys::take_terminal(terminal.as_fd())
+}
+
+fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! System calls on processes that `rustix` and `nix` wrap not at all or only as unsafe functions.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+
+use super::Cloned;
+
+/// The kernel's `struct clone_args`, first version (`include/uapi/linux/sched.h`).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+}
+
+fn last_errno() -> Errno {
+    Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// The caller has made sure that there is no other thread.
+pub(super) fn clone3(flags: u64) -> Result<Cloned, Errno> {
+    let mut pidfd: libc::c_int = -1;
+    // With CLONE_PARENT the signal is the parent's own, and none may be given.
+    let exit_signal = if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 };
+    let args = CloneArgs {
+        flags: flags | libc::CLONE_PIDFD as u64,
+        pidfd: std::ptr::from_mut(&mut pidfd) as u64,
+        exit_signal,
+        ..CloneArgs::default()
+    };
+    // SAFETY: `args` is a live structure of the size passed; without CLONE_VM the child has its own copy of this
+    // single-threaded process, so it goes on like the child of a fork; `pidfd` outlives the call.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_ref(&args), size_of::<CloneArgs>()) };
+    match pid {
+        0 => Ok(Cloned::Child),
+        // SAFETY: the kernel stored a fresh descriptor, which nothing else owns.
+        1.. => Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } }),
+        _ => Err(last_errno()),
+    }
+}
+
+pub(super) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the kernel takes a null siginfo; `pidfd` stays open during the call.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+pub(super) fn close_range(first: u32, flags: libc::c_uint) -> Result<(), Errno> {
+    // SAFETY: only the close-on-exec mark changes (the one caller passes CLOSE_RANGE_CLOEXEC).
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+pub(super) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
+    let keep = keep.as_raw_fd().unsigned_abs();
+    let close = |first: u32, last: u32| {
+        // SAFETY: the caller promises to use no descriptor but the one kept from here on.
+        let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+        if result == 0 { Ok(()) } else { Err(last_errno()) }
+    };
+    if keep > 0 {
+        close(0, keep - 1)?;
+    }
+    close(keep + 1, u32::MAX)
+}
+
+pub(super) fn exit(code: i32) -> ! {
+    // SAFETY: ends the process; nothing of it is used afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+pub(super) fn default_dispositions() {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: sets the default disposition, which runs no code of ours; refused ones (KILL, STOP) do not matter.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
+pub(super) fn take_terminal(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
+    // SAFETY: TIOCSCTTY takes a plain number, and `terminal` stays open during the call.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}

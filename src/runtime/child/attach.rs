@@ -1,0 +1,206 @@
+//! The container's mounts: made detached, attached below the new root.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, symlinkat};
+use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags as Attr, MountPropagationFlags, MoveMountFlags, UnmountFlags};
+
+use super::{Named, Outcome};
+use crate::kernel::mount::{self, Change, Context};
+use crate::runtime::cgroupfs::CgroupFs;
+use crate::runtime::mount::{Kind, MountPlan};
+use crate::runtime::plan::Plan;
+
+/// File systems that the child makes itself, in the order of the plan.
+pub(super) enum Made {
+    /// One file system.
+    One(OwnedFd),
+    /// A tmpfs with a directory for each control group file system.
+    Cgroups(OwnedFd, Vec<(String, OwnedFd)>),
+}
+
+/// Makes the file systems that belong to the new namespaces.
+pub(super) fn make(plan: &Plan, cgroups: &[CgroupFs]) -> Outcome<Vec<Made>> {
+    let mut made = Vec::new();
+    for mount in &plan.mounts {
+        let step = || format!("make the file system for {}", mount.destination.display());
+        match &mount.kind {
+            Kind::New(kind) => made.push(Made::One(new(kind, mount).step(step)?)),
+            Kind::Cgroup => made.push(cgroup(mount, cgroups)?),
+            Kind::Bind { .. } | Kind::Dev => {}
+        }
+    }
+    Ok(made)
+}
+
+fn new(kind: &str, mount: &MountPlan) -> Result<OwnedFd, mount::Error> {
+    let context = Context::open(kind)?;
+    context.string("source", kind)?;
+    for (key, value) in &mount.data {
+        match value {
+            Some(value) => context.string(key, value)?,
+            None => context.flag(key)?,
+        }
+    }
+    context.mount(mount.set)
+}
+
+fn cgroup(mount: &MountPlan, cgroups: &[CgroupFs]) -> Outcome<Made> {
+    let step = || format!("mount control groups at {}", mount.destination.display());
+    if let [CgroupFs { directory, v2: true, .. }] = cgroups
+        && directory.is_empty()
+    {
+        let context = Context::open("cgroup2").step(step)?;
+        return context.mount(mount.set).step(step).map(Made::One);
+    }
+    let tmpfs = Context::open("tmpfs").step(step)?;
+    tmpfs.string("mode", "755").step(step)?;
+    let tmpfs = tmpfs.mount(mount.set - Attr::MOUNT_ATTR_RDONLY).step(step)?;
+    let mut below = Vec::new();
+    for fs in cgroups {
+        mkdirat(&tmpfs, &fs.directory, Mode::from_raw_mode(0o755)).step(step)?;
+        if fs.directory.contains(',') {
+            for controller in fs.directory.split(',') {
+                symlinkat(&fs.directory, &tmpfs, controller).step(step)?;
+            }
+        }
+        below.push((fs.directory.clone(), cgroup_fs(fs, mount.set).step(step)?));
+    }
+    Ok(Made::Cgroups(tmpfs, below))
+}
+
+fn cgroup_fs(fs: &CgroupFs, attributes: Attr) -> Result<OwnedFd, mount::Error> {
+    let context = Context::open(if fs.v2 { "cgroup2" } else { "cgroup" })?;
+    for option in &fs.options {
+        match option.split_once('=') {
+            Some((key, value)) => context.string(key, value)?,
+            None => context.flag(option)?,
+        }
+    }
+    context.mount(attributes)
+}
+
+/// Makes the first of `provided` the root, detaches all that was there, and attaches the mounts.
+pub(super) fn enter_root(plan: &Plan, provided: Vec<OwnedFd>, made: Vec<Made>) -> Outcome<()> {
+    let (mut provided, mut made) = (provided.into_iter(), made.into_iter());
+    let missing = || "receive a mount from the parent".to_string();
+    let root = provided.next().ok_or(Errno::BADF).step(missing)?;
+    change_root(root)?;
+    for mount in &plan.mounts {
+        match mount.kind {
+            Kind::Bind { .. } | Kind::Dev => {
+                let fd = provided.next().ok_or(Errno::BADF).step(missing)?;
+                attributes(&fd, mount)?;
+                attach(&fd, mount)?;
+            }
+            Kind::New(_) | Kind::Cgroup => match made.next().ok_or(Errno::BADF).step(missing)? {
+                Made::One(fd) => attach(&fd, mount)?,
+                Made::Cgroups(tmpfs, below) => attach_cgroups(&tmpfs, below, mount)?,
+            },
+        }
+    }
+    Ok(())
+}
+
+/// `pivot_root(2)` onto itself: the old root ends up on top of the new one, and is detached there.
+fn change_root(root: OwnedFd) -> Outcome<()> {
+    let step = || "change to the new root".to_string();
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let old = rustix::fs::open("/", flags, Mode::empty()).step(step)?;
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).step(step)?;
+    rustix::mount::move_mount(&root, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step(step)?;
+    rustix::process::fchdir(&root).step(step)?;
+    rustix::process::pivot_root(".", ".").step(step)?;
+    rustix::process::fchdir(&old).step(step)?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "detach the old root".to_string())?;
+    rustix::process::chdir("/").step(step)
+}
+
+fn attributes(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
+    let mut change = Change { set: mount.set, clear: mount.clear, ..Change::default() };
+    let atime = Attr::MOUNT_ATTR_NOATIME | Attr::MOUNT_ATTR_STRICTATIME;
+    if change.set.intersects(atime) {
+        change.clear |= Attr::MOUNT_ATTR__ATIME;
+    }
+    if change.set.is_empty() && change.clear.is_empty() {
+        return Ok(());
+    }
+    mount::set_attributes(fd, &change, mount.recursive_attributes)
+        .step(|| format!("restrict the mount at {}", mount.destination.display()))
+}
+
+fn attach(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
+    let destination = &mount.destination;
+    let step = || format!("mount at {}", destination.display());
+    let directory = directory(fd).step(step)?;
+    let target = target(destination, directory)?;
+    put(fd, &target).step(step)?;
+    if let Some((propagation, recursive)) = mount.propagation {
+        let change = Change { propagation: Some(propagation), ..Change::default() };
+        mount::set_attributes(fd, &change, recursive).step(step)?;
+    }
+    Ok(())
+}
+
+fn attach_cgroups(tmpfs: &OwnedFd, below: Vec<(String, OwnedFd)>, mount: &MountPlan) -> Outcome<()> {
+    attach(tmpfs, mount)?;
+    let step = || format!("mount control groups at {}", mount.destination.display());
+    for (directory, fd) in below {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let target = rustix::fs::openat(tmpfs, &directory, flags, Mode::empty()).step(step)?;
+        put(&fd, &target).step(step)?;
+    }
+    let change = Change { set: mount.set, ..Change::default() };
+    mount::set_attributes(tmpfs, &change, false).step(step)
+}
+
+/// Attaches a mount to an open file or directory.
+pub(super) fn put(mount: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, "", target, "", flags)
+}
+
+/// Opens what is mounted upon, made if it is missing. No path leads through a magic link, and none to `/proc` or `/sys`
+/// through any link, so that an image cannot have them mounted elsewhere.
+fn target(path: &Path, directory: bool) -> Outcome<OwnedFd> {
+    let step = || format!("open the mount point {}", path.display());
+    match open(path) {
+        Err(Errno::NOENT) => {}
+        result => return result.step(step),
+    }
+    let make = || -> std::io::Result<()> {
+        if directory {
+            return std::fs::create_dir_all(path);
+        }
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::File::create_new(path).map(drop)
+    };
+    make().step(|| format!("make the mount point {}", path.display()))?;
+    open(path).step(step)
+}
+
+pub(super) fn open(path: &Path) -> Result<OwnedFd, Errno> {
+    let strict = [Path::new("/proc"), Path::new("/sys")].contains(&path);
+    let mut resolve = ResolveFlags::NO_MAGICLINKS;
+    resolve.set(ResolveFlags::NO_SYMLINKS, strict);
+    rustix::fs::openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
+}
+
+/// An empty directory that cannot be written.
+pub(super) fn empty() -> Result<OwnedFd, mount::Error> {
+    let context = Context::open("tmpfs")?;
+    context.string("mode", "755")?;
+    let quiet = Attr::MOUNT_ATTR_NOSUID | Attr::MOUNT_ATTR_NODEV | Attr::MOUNT_ATTR_NOEXEC;
+    context.mount(quiet | Attr::MOUNT_ATTR_RDONLY)
+}
+
+/// Whether an open file is a directory.
+pub(super) fn directory(fd: impl AsFd) -> Result<bool, Errno> {
+    let stat = rustix::fs::statat(fd, "", AtFlags::EMPTY_PATH)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}

@@ -1,0 +1,60 @@
+//! Joining a running container: one process enters its namespaces, and forks the one that executes the command.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::thread::{ThreadNameSpaceType as Ns, move_into_thread_name_spaces};
+
+use super::{Named, Outcome, console, execute, expect, standard_streams};
+use crate::kernel::process::{Cloned, clone, exit_now};
+use crate::runtime::Io;
+use crate::runtime::channel::{Channel, Message};
+use crate::runtime::plan::ProcessPlan;
+
+/// Runs the joining process to its end.
+pub fn main(container: &OwnedFd, own_users: bool, process: &ProcessPlan, io: Io, channel: &Channel) -> ! {
+    let Err(failure) = enter_and_execute(container, own_users, process, io, channel);
+    // If the parent is gone, nobody is left to tell.
+    let _ = channel.send(&Message::Failed(failure), &[]);
+    exit_now(125)
+}
+
+fn enter_and_execute(
+    container: &OwnedFd,
+    own_users: bool,
+    process: &ProcessPlan,
+    io: Io,
+    channel: &Channel,
+) -> Outcome<std::convert::Infallible> {
+    // The parent puts this process into the control group first, so that its child is born there.
+    expect(channel, |m| matches!(m, Message::Mapped))?;
+    let mut all =
+        Ns::MOUNT | Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;
+    all |= Ns::PROCESS_ID | Ns::NETWORK;
+    all.set(Ns::USER, own_users);
+    move_into_thread_name_spaces(container.as_fd(), all)
+        .step(|| "enter the container's namespaces".to_string())?;
+    // Its parent is to be the one that waits for it, not this process, which is about to end.
+    match clone(libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
+        Cloned::Parent { pid, pidfd } => {
+            let sent = channel.send(&Message::Forked(pid), &[pidfd.as_fd()]);
+            exit_now(if sent.is_ok() { 0 } else { 125 })
+        }
+        Cloned::Child => {}
+    }
+    if own_users {
+        super::identity::become_ids(0, 0, &[])?;
+    }
+    rustix::process::setsid().step(|| "start a session".to_string())?;
+    let console = match io {
+        Io::Terminal { size } => Some(console::open_more(size, process)?),
+        Io::Fds { stdin, stdout, stderr } => {
+            standard_streams([&stdin, &stdout, &stderr])?;
+            None
+        }
+    };
+    let fds: Vec<_> = console.as_ref().map(AsFd::as_fd).into_iter().collect();
+    channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;
+    drop(console);
+    expect(channel, |m| matches!(m, Message::Go))?;
+    execute(process, false)
+}

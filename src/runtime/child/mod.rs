@@ -1,0 +1,145 @@
+//! The child's side: from a fresh clone to the executed command.
+//!
+//! Whatever fails is told to the parent as a typed message; the child then ends.
+
+mod attach;
+mod console;
+mod identity;
+pub(super) mod join;
+mod paths;
+mod reaper;
+mod run;
+
+use rustix::io::Errno;
+use rustix::process::Signal;
+
+use super::Io;
+use super::cgroupfs::CgroupFs;
+use super::channel::{Channel, Failure, Message, Step};
+use super::plan::Plan;
+use crate::kernel::process::exit_now;
+
+use identity::become_user;
+use run::{execute, standard_streams};
+
+/// What the child is to do.
+pub struct Setup<'a> {
+    /// The specification.
+    pub plan: &'a Plan,
+    /// Control group file systems of the machine.
+    pub cgroups: &'a [CgroupFs],
+    /// Standard streams.
+    pub io: Io,
+    /// Process 1 is a reaper.
+    pub init: bool,
+    /// Ends with its parent.
+    pub die_with_parent: bool,
+}
+
+/// Result of a step of the child.
+pub(super) type Outcome<T> = Result<T, Failure>;
+
+/// Names a step, for when it fails.
+pub(super) trait Named<T> {
+    /// The step as a verb and its object.
+    fn step(self, name: impl FnOnce() -> String) -> Outcome<T>;
+}
+
+impl<T> Named<T> for Result<T, Errno> {
+    fn step(self, name: impl FnOnce() -> String) -> Outcome<T> {
+        self.map_err(|e| Failure { step: Step::SetUp(name()), errno: e.raw_os_error() })
+    }
+}
+
+impl<T> Named<T> for Result<T, nix::Error> {
+    fn step(self, name: impl FnOnce() -> String) -> Outcome<T> {
+        self.map_err(|e| Failure { step: Step::SetUp(name()), errno: e as i32 })
+    }
+}
+
+impl<T> Named<T> for std::io::Result<T> {
+    fn step(self, name: impl FnOnce() -> String) -> Outcome<T> {
+        let errno = |e: std::io::Error| e.raw_os_error().unwrap_or(libc::EIO);
+        self.map_err(|e| Failure { step: Step::SetUp(name()), errno: errno(e) })
+    }
+}
+
+impl<T> Named<T> for Result<T, crate::kernel::mount::Error> {
+    fn step(self, name: impl FnOnce() -> String) -> Outcome<T> {
+        self.map_err(|e| Failure {
+            step: Step::SetUp(format!("{} ({e})", name())),
+            errno: e.errno().raw_os_error(),
+        })
+    }
+}
+
+/// Runs the child to its end.
+pub fn main(setup: Setup<'_>, channel: Channel) -> ! {
+    let Err(failure) = set_up_and_execute(setup, &channel);
+    // If the parent is gone, nobody is left to tell.
+    let _ = channel.send(&Message::Failed(failure), &[]);
+    exit_now(125)
+}
+
+fn set_up_and_execute(setup: Setup<'_>, channel: &Channel) -> Outcome<std::convert::Infallible> {
+    let Setup { plan, cgroups, io, init, die_with_parent } = setup;
+    if die_with_parent {
+        end_with_parent()?;
+    }
+    expect(channel, |m| matches!(m, Message::Mapped))?;
+    identity::become_root(plan)?;
+    rustix::process::setsid().step(|| "start a session".to_string())?;
+    if plan.namespaces.new_cgroup {
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
+            .step(|| "make a cgroup namespace".to_string())?;
+    }
+    // Made while the old root still shows the host's /proc and /sys: the kernel makes new ones only there.
+    let made = attach::make(plan, cgroups)?;
+    let provided = expect(channel, |m| matches!(m, Message::Resources))?;
+    attach::enter_root(plan, provided, made)?;
+    names(plan)?;
+    let console = match io {
+        Io::Terminal { size } => Some(console::open(size, &plan.process)?),
+        Io::Fds { stdin, stdout, stderr } => {
+            standard_streams([&stdin, &stdout, &stderr])?;
+            None
+        }
+    };
+    paths::restrict(plan)?;
+    let fds: Vec<_> = console.as_ref().map(std::os::fd::AsFd::as_fd).into_iter().collect();
+    channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;
+    drop(console);
+    expect(channel, |m| matches!(m, Message::Go))?;
+    if init {
+        reaper::split(channel, die_with_parent)?;
+    }
+    execute(&plan.process, die_with_parent)
+}
+
+/// The wanted message, with its descriptors; anything else, the parent's end included, ends the child.
+fn expect(channel: &Channel, wanted: impl Fn(&Message) -> bool) -> Outcome<Vec<std::os::fd::OwnedFd>> {
+    match channel.receive().step(|| "hear from the parent".to_string())? {
+        Some((message, fds)) if wanted(&message) => Ok(fds),
+        _ => Err(Failure { step: Step::SetUp("hear from the parent".to_string()), errno: libc::EPIPE }),
+    }
+}
+
+/// The kernel forgets this when the process changes its ids, so it is said again before the command is executed.
+pub(super) fn end_with_parent() -> Outcome<()> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .step(|| "tie its life to the parent's".to_string())
+}
+
+/// Host name, domain name and kernel parameters.
+fn names(plan: &Plan) -> Outcome<()> {
+    if let Some(name) = &plan.hostname {
+        rustix::system::sethostname(name.as_bytes()).step(|| format!("set the host name {name}"))?;
+    }
+    if let Some(name) = &plan.domainname {
+        rustix::system::setdomainname(name.as_bytes()).step(|| format!("set the domain name {name}"))?;
+    }
+    for (path, value) in &plan.sysctls {
+        std::fs::write(path, value).step(|| format!("write {value} to {}", path.display()))?;
+    }
+    Ok(())
+}

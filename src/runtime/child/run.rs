@@ -1,0 +1,104 @@
+//! The last steps: working directory, user, descriptors, exec.
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{Access, AtFlags, CWD};
+use rustix::io::Errno;
+
+use super::{Named, Outcome, become_user, end_with_parent};
+use crate::kernel::process::{close_on_exec_from, execve, reset_signals};
+use crate::runtime::channel::{Failure, Step};
+use crate::runtime::plan::ProcessPlan;
+
+/// Makes `fds` the standard streams.
+pub(super) fn standard_streams(fds: [&OwnedFd; 3]) -> Outcome<()> {
+    rustix::stdio::dup2_stdin(fds[0]).step(|| "set its stdin".to_string())?;
+    rustix::stdio::dup2_stdout(fds[1]).step(|| "set its stdout".to_string())?;
+    rustix::stdio::dup2_stderr(fds[2]).step(|| "set its stderr".to_string())
+}
+
+/// Executes the command as its user.
+pub(super) fn execute(process: &ProcessPlan, die_with_parent: bool) -> Outcome<Infallible> {
+    make_cwd(&process.cwd)?;
+    become_user(process)?;
+    rustix::process::chdir(&process.cwd)
+        .step(|| format!("change to the directory {}", process.cwd.display()))?;
+    check_cwd()?;
+    if die_with_parent {
+        end_with_parent()?;
+    }
+    reset_signals().step(|| "reset its signals".to_string())?;
+    close_on_exec_from(3).step(|| "close its descriptors".to_string())?;
+    let command = &process.args[0];
+    let failed = |errno: Errno| Failure {
+        step: Step::Execute(command.to_string_lossy().into_owned()),
+        errno: errno.raw_os_error(),
+    };
+    let path = find(command, &process.env).map_err(failed)?;
+    Err(failed(execve(&path, &process.args, &process.env)))
+}
+
+/// A missing working directory is made, as Docker does.
+fn make_cwd(cwd: &Path) -> Outcome<()> {
+    match std::fs::create_dir_all(cwd) {
+        // Whether it can be used is seen when the user changes to it.
+        Err(e) if e.raw_os_error() == Some(libc::EROFS) => Ok(()),
+        result => result.step(|| format!("make the working directory {}", cwd.display())),
+    }
+}
+
+/// A directory outside of the root has no path in it; getcwd(2) says so with "(unreachable)".
+fn check_cwd() -> Outcome<()> {
+    let cwd = rustix::process::getcwd(Vec::new()).step(|| "read the working directory".to_string())?;
+    let result = if cwd.to_bytes().starts_with(b"/") { Ok(()) } else { Err(Errno::NOENT) };
+    result.step(|| "find the working directory below the root".to_string())
+}
+
+/// Looks a command up in the `PATH` that it will have, as execvp(3) does.
+fn find(command: &CStr, env: &[CString]) -> Result<CString, Errno> {
+    let name = command.to_bytes();
+    if name.contains(&b'/') {
+        return Ok(command.to_owned());
+    }
+    if name.is_empty() {
+        return Err(Errno::NOENT);
+    }
+    let path = env.iter().find_map(|e| e.to_bytes().strip_prefix(b"PATH=")).unwrap_or_default();
+    let mut error = Errno::NOENT;
+    for directory in path.split(|b| *b == b':') {
+        let directory = if directory.is_empty() { b".".as_slice() } else { directory };
+        let candidate = [directory, b"/", name].concat();
+        match usable(&candidate) {
+            Ok(()) => return CString::new(candidate).map_err(|_| Errno::INVAL),
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(e) => error = e,
+        }
+    }
+    Err(error)
+}
+
+fn usable(candidate: &[u8]) -> Result<(), Errno> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(candidate));
+    rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?;
+    let is_file = rustix::fs::stat(path).map(|s| rustix::fs::FileType::from_raw_mode(s.st_mode).is_file())?;
+    if is_file { Ok(()) } else { Err(Errno::ACCESS) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_found_as_execvp_finds_them() {
+        let env = |path: &str| [CString::new(format!("PATH={path}")).unwrap()];
+        assert_eq!(find(c"sh", &env("/nowhere:/bin")), Ok(c"/bin/sh".into()));
+        assert_eq!(find(c"sh", &env("/nowhere")), Err(Errno::NOENT));
+        assert_eq!(find(c"./x", &env("/bin")), Ok(c"./x".into()));
+        assert_eq!(find(c"", &env("/bin")), Err(Errno::NOENT));
+        assert_eq!(find(c"passwd", &env("/etc")), Err(Errno::ACCESS), "a file that is not executable");
+    }
+}

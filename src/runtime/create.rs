@@ -1,0 +1,179 @@
+//! Making a container: the parent's side.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sched::CloneFlags;
+use oci_spec::runtime::Spec;
+
+use super::cgroup::Cgroup;
+use super::channel::{Channel, Failure, Message, Step};
+use super::child::{self, Setup};
+use super::error::Error;
+use super::plan::Plan;
+use super::process::Process;
+use super::{Io, Rootfs, cgroupfs, host, idmap};
+use crate::kernel::process::{Cloned, clone};
+
+/// What makes a container.
+pub struct Create<'a> {
+    /// The specification.
+    pub spec: &'a Spec,
+    /// The container's id, for messages.
+    pub id: &'a str,
+    /// Its root.
+    pub rootfs: &'a dyn Rootfs,
+    /// Its standard streams.
+    pub io: Io,
+    /// Process 1 is a reaper that forwards signals, and the command its child.
+    pub init: bool,
+    /// The container ends when this process does.
+    pub die_with_parent: bool,
+}
+
+/// A container that is set up, or still setting itself up, and has not executed its command. Dropping it ends it.
+#[derive(Debug)]
+pub struct Created {
+    process: Option<Process>,
+    channel: Channel,
+    netns: Option<OwnedFd>,
+    userns: Option<OwnedFd>,
+}
+
+/// Makes a container's processes, namespaces, control group and mounts. The child may still be setting up when this
+/// returns; [`Created::start`] waits for it. The caller must be single-threaded.
+///
+/// # Errors
+/// When the specification is not usable or the parent's part fails; what was made is taken back, but for the control
+/// group, which its owner removes.
+pub fn create(create: Create<'_>) -> Result<Created, Error> {
+    tracing::debug!(id = create.id, "create");
+    let plan = Plan::new(create.spec)?;
+    let cgroups = cgroupfs::detect().map_err(Error::proc("/proc/self/mountinfo"))?;
+    let cgroup = plan.cgroup.as_deref().map(|path| Cgroup::create(path, &plan.resources)).transpose()?;
+    let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
+    let setup = Setup {
+        plan: &plan,
+        cgroups: &cgroups,
+        io: create.io,
+        init: create.init,
+        die_with_parent: create.die_with_parent,
+    };
+    let home = plan.namespaces.enter()?;
+    let cloned = clone(plan.namespaces.clone_flags());
+    if let Ok(Cloned::Child) = cloned {
+        drop(ours);
+        child::main(setup, theirs);
+    }
+    home.go()?;
+    drop((setup, theirs));
+    let (pid, pidfd) = match cloned {
+        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
+        Ok(Cloned::Child) => return Err(Error::Died),
+        Err(e) => return Err(Error::Clone(e.into())),
+    };
+    // From here on a failure ends the child, by the drop.
+    let process = Some(Process::new(pid, pidfd));
+    let mut created = Created { process, channel: ours, netns: None, userns: None };
+    created.provide(pid, &plan, cgroup.as_ref(), create.rootfs)?;
+    Ok(created)
+}
+
+impl Created {
+    /// Gives the child what it cannot make.
+    fn provide(
+        &mut self,
+        pid: i32,
+        plan: &Plan,
+        cgroup: Option<&Cgroup>,
+        rootfs: &dyn Rootfs,
+    ) -> Result<(), Error> {
+        if plan.namespaces.has(CloneFlags::CLONE_NEWUSER) {
+            idmap::write(pid, &plan.uid_mappings, &plan.gid_mappings)?;
+            self.userns = Some(host::namespace(pid, "user")?);
+        }
+        if plan.namespaces.has(CloneFlags::CLONE_NEWNET) {
+            self.netns = Some(host::namespace(pid, "net")?);
+        }
+        host::adjust(pid, &plan.process)?;
+        if let Some(cgroup) = cgroup {
+            cgroup.add(pid)?;
+        }
+        self.send(&Message::Mapped, &[])?;
+        let mounts = host::mounts(plan, rootfs, self.userns.as_ref().map(AsFd::as_fd))?;
+        self.send(&Message::Resources, &host::borrowed(&mounts))
+    }
+
+    /// A child that failed has closed its end, and said why before.
+    fn send(&self, message: &Message, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        match self.channel.send(message, fds) {
+            Ok(()) => Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Err(self.why()),
+            Err(e) => Err(Error::Channel(e)),
+        }
+    }
+
+    fn why(&self) -> Error {
+        match self.channel.receive() {
+            Ok(Some((Message::Failed(failure), _))) => failure.into(),
+            Ok(_) => Error::Died,
+            Err(e) => Error::Channel(e),
+        }
+    }
+
+    /// Pid of the container's first process.
+    pub fn pid(&self) -> i32 {
+        self.process.as_ref().map_or(0, Process::pid)
+    }
+
+    /// The network namespace that was made for it.
+    pub fn netns(&self) -> Option<BorrowedFd<'_>> {
+        self.netns.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Waits until the container is set up, has it execute its command, and waits until it did; with the master of its
+    /// terminal where it has one.
+    ///
+    /// # Errors
+    /// What kept the child from setting up or executing; it has ended then.
+    pub fn start(mut self) -> Result<(Process, Option<OwnedFd>), Error> {
+        let (message, mut fds) = self.channel.receive().map_err(Error::Channel)?.ok_or(Error::Died)?;
+        match message {
+            Message::Ready => {}
+            Message::Failed(failure) => return Err(failure.into()),
+            _ => return Err(Error::Died),
+        }
+        self.send(&Message::Go, &[])?;
+        // The socket closes when the command is executed.
+        match self.channel.receive().map_err(Error::Channel)? {
+            None => {}
+            Some((Message::Failed(failure), _)) => return Err(failure.into()),
+            Some(_) => return Err(Error::Died),
+        }
+        let process = self.process.take().ok_or(Error::Died)?;
+        Ok((process, fds.pop()))
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        if let Some(process) = self.process.take() {
+            // It may be gone already; it is waited for in either case.
+            let _ = process.kill(libc::SIGKILL);
+            let _ = process.wait();
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        let source = io::Error::from_raw_os_error(failure.errno);
+        match failure.step {
+            Step::SetUp(step) => Error::Inside { step, source },
+            Step::Execute(command) if matches!(failure.errno, libc::ENOENT | libc::ENOTDIR) => {
+                Error::CommandNotFound { command, source }
+            }
+            Step::Execute(command) => Error::CommandNotExecutable { command, source },
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! The container's `/dev`: a tmpfs that the parent fills, because device nodes cannot be made in a user namespace.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
+use rustix::mount::MountAttrFlags;
+
+use super::error::Error;
+use super::mount::MountPlan;
+use crate::kernel::mount::Context;
+
+/// Devices that every container has (runtime-spec, "Default Devices"): name, major, minor.
+const DEVICES: [(&str, u32, u32); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// Links that every container has (runtime-spec, "Dev symbolic links").
+const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+];
+
+/// Makes the tmpfs, detached, owned by the container's root (`uid` and `gid` on the host).
+///
+/// # Errors
+/// [`Error::Device`] or [`Error::Inside`] with the reason.
+pub fn make(plan: &MountPlan, uid: u32, gid: u32) -> Result<OwnedFd, Error> {
+    let mount = tmpfs(plan).map_err(|e| failed("", e.errno().into()))?;
+    let owner = (Uid::from_raw(uid), Gid::from_raw(gid));
+    own(&mount, "", owner)?;
+    for (name, major, minor) in DEVICES {
+        // The mask of this process is not to take anything from the mode.
+        let mode = Mode::from_raw_mode(0o666);
+        mknodat(&mount, name, FileType::CharacterDevice, mode, makedev(major, minor))
+            .and_then(|()| rustix::fs::chmodat(&mount, name, mode, AtFlags::empty()))
+            .map_err(|e| failed(name, e.into()))?;
+        own(&mount, name, owner)?;
+    }
+    for (name, target) in LINKS {
+        symlinkat(target, &mount, name).map_err(|e| failed(name, e.into()))?;
+        own(&mount, name, owner)?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        mkdirat(&mount, name, Mode::from_raw_mode(0o755)).map_err(|e| failed(name, e.into()))?;
+        own(&mount, name, owner)?;
+    }
+    Ok(mount)
+}
+
+fn tmpfs(plan: &MountPlan) -> Result<OwnedFd, crate::kernel::mount::Error> {
+    let context = Context::open("tmpfs")?;
+    context.string("source", "tmpfs")?;
+    for (key, value) in &plan.data {
+        match value {
+            Some(value) => context.string(key, value)?,
+            None => context.flag(key)?,
+        }
+    }
+    context.mount(plan.set - MountAttrFlags::MOUNT_ATTR_RDONLY)
+}
+
+fn own(mount: &OwnedFd, name: &str, (uid, gid): (Uid, Gid)) -> Result<(), Error> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::SYMLINK_NOFOLLOW;
+    chownat(mount.as_fd(), name, Some(uid), Some(gid), flags).map_err(|e| failed(name, e.into()))
+}
+
+fn failed(name: &str, source: io::Error) -> Error {
+    Error::Device { path: PathBuf::from(Path::new("/dev").join(name)), source }
+}

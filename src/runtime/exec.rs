@@ -1,0 +1,102 @@
+//! A further process in a running container.
+
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::cgroup::Cgroup;
+use super::channel::{Channel, Message};
+use super::child::join;
+use super::error::Error;
+use super::plan::ProcessPlan;
+use super::process::Process;
+use super::{Io, host};
+use crate::kernel::process::{Cloned, clone};
+
+/// The container that is joined.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its first process.
+    pub pid: i32,
+    /// Where its control group stands.
+    pub cgroup: &'a str,
+    /// It has a user namespace of its own.
+    pub own_users: bool,
+}
+
+/// Runs a process in all namespaces and the control group of a container; with the master of its terminal where it gets
+/// one. The caller must be single-threaded.
+///
+/// # Errors
+/// When the container has ended, a namespace cannot be joined, or the command cannot be executed.
+pub fn exec(
+    target: &Target<'_>,
+    process: &oci_spec::runtime::Process,
+    io: Io,
+) -> Result<(Process, Option<OwnedFd>), Error> {
+    let plan = ProcessPlan::new(process)?;
+    let gone =
+        |e: rustix::io::Errno| Error::Proc { path: format!("/proc/{}", target.pid).into(), source: e.into() };
+    let pid = Pid::from_raw(target.pid).ok_or(Error::Died)?;
+    let container = pidfd_open(pid, PidfdFlags::empty()).map_err(gone)?;
+    let cgroup = Cgroup::open(target.cgroup)?;
+    let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
+    let joiner = match clone(0).map_err(|e| Error::Clone(e.into()))? {
+        Cloned::Child => {
+            drop(ours);
+            join::main(&container, target.own_users, &plan, io, &theirs)
+        }
+        Cloned::Parent { pid, pidfd } => Process::new(pid, pidfd),
+    };
+    drop((theirs, io));
+    let provided =
+        host::adjust(joiner.pid(), &plan).and_then(|()| cgroup.add(joiner.pid()).map_err(Error::from));
+    if let Err(error) = provided {
+        let _ = joiner.kill(libc::SIGKILL);
+        let _ = joiner.wait();
+        return Err(error);
+    }
+    let result = follow(&ours);
+    // It has ended, or is about to, in either case.
+    let _ = joiner.wait();
+    result
+}
+
+/// The parent's side of the conversation.
+fn follow(channel: &Channel) -> Result<(Process, Option<OwnedFd>), Error> {
+    channel.send(&Message::Mapped, &[]).map_err(Error::Channel)?;
+    let (process, mut fds) = match receive(channel)? {
+        Some((Message::Forked(pid), mut fds)) => {
+            let pidfd = fds.pop().ok_or(Error::Died)?;
+            (Process::new(pid, pidfd), fds)
+        }
+        Some(_) | None => return Err(Error::Died),
+    };
+    let outcome = (|| {
+        match receive(channel)? {
+            Some((Message::Ready, terminal)) => fds.extend(terminal),
+            Some(_) | None => return Err(Error::Died),
+        }
+        channel.send(&Message::Go, &[]).map_err(Error::Channel)?;
+        match receive(channel)? {
+            None => Ok(()),
+            Some(_) => Err(Error::Died),
+        }
+    })();
+    match outcome {
+        Ok(()) => Ok((process, fds.pop())),
+        Err(error) => {
+            let _ = process.kill(libc::SIGKILL);
+            let _ = process.wait();
+            Err(error)
+        }
+    }
+}
+
+/// The next message; a failure becomes an error.
+fn receive(channel: &Channel) -> Result<Option<(Message, Vec<OwnedFd>)>, Error> {
+    match channel.receive().map_err(Error::Channel)? {
+        Some((Message::Failed(failure), _)) => Err(failure.into()),
+        other => Ok(other),
+    }
+}

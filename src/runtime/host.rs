@@ -1,0 +1,110 @@
+//! What only the host's root can do for the child: mounts, limits, scores.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use oci_spec::runtime::{PosixRlimit, PosixRlimitType};
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
+use super::error::Error;
+use super::mount::{Kind, MountPlan};
+use super::plan::{Plan, ProcessPlan};
+use super::{Rootfs, dev, idmap};
+use crate::kernel::mount;
+
+/// Makes the root and all mounts that the child cannot make, in the order in which the child takes them.
+///
+/// # Errors
+/// When one of them cannot be made.
+pub fn mounts(
+    plan: &Plan,
+    rootfs: &dyn Rootfs,
+    userns: Option<BorrowedFd<'_>>,
+) -> Result<Vec<OwnedFd>, Error> {
+    let mut made = vec![rootfs.mount(userns).map_err(Error::Rootfs)?];
+    for mount in &plan.mounts {
+        match &mount.kind {
+            Kind::Bind { source, recursive, idmap } => {
+                let userns = userns.filter(|_| *idmap);
+                let bind =
+                    mount::clone_idmapped(source, userns, *recursive).map_err(|e| bind_error(mount, e))?;
+                made.push(bind);
+            }
+            Kind::Dev => made.push(dev_of(plan, mount)?),
+            Kind::Cgroup | Kind::New(_) => {}
+        }
+    }
+    Ok(made)
+}
+
+fn bind_error(mount: &MountPlan, source: mount::Error) -> Error {
+    let source_path = match &mount.kind {
+        Kind::Bind { source, .. } => source.clone(),
+        _ => mount.destination.clone(),
+    };
+    Error::Bind { source_path, target: mount.destination.clone(), source }
+}
+
+fn dev_of(plan: &Plan, mount: &MountPlan) -> Result<OwnedFd, Error> {
+    let unmapped = || Error::Spec { field: "linux.uidMappings", reason: "root is not mapped".to_string() };
+    let uid = idmap::host_id(&plan.uid_mappings, 0).ok_or_else(unmapped)?;
+    let gid = idmap::host_id(&plan.gid_mappings, 0).ok_or_else(unmapped)?;
+    dev::make(mount, uid, gid)
+}
+
+/// Sets what a process of the container could not set for itself: resource limits and the OOM score.
+///
+/// # Errors
+/// [`Error::Limit`] or [`Error::Proc`].
+pub fn adjust(pid: i32, process: &ProcessPlan) -> Result<(), Error> {
+    for limit in &process.rlimits {
+        set_limit(pid, limit)?;
+    }
+    if let Some(score) = process.oom_score_adj {
+        let path = format!("/proc/{pid}/oom_score_adj");
+        std::fs::write(&path, score.to_string()).map_err(Error::proc(&path))?;
+    }
+    Ok(())
+}
+
+fn set_limit(pid: i32, limit: &PosixRlimit) -> Result<(), Error> {
+    let value = |v: u64| if v == u64::MAX { None } else { Some(v) };
+    let new = Rlimit { current: value(limit.soft()), maximum: value(limit.hard()) };
+    let failed = |source: io::Error| Error::Limit { name: limit.typ().to_string(), source };
+    prlimit(Pid::from_raw(pid), resource(limit.typ()), new).map(drop).map_err(|e| failed(e.into()))
+}
+
+fn resource(kind: PosixRlimitType) -> Resource {
+    match kind {
+        PosixRlimitType::RlimitCpu => Resource::Cpu,
+        PosixRlimitType::RlimitFsize => Resource::Fsize,
+        PosixRlimitType::RlimitData => Resource::Data,
+        PosixRlimitType::RlimitStack => Resource::Stack,
+        PosixRlimitType::RlimitCore => Resource::Core,
+        PosixRlimitType::RlimitRss => Resource::Rss,
+        PosixRlimitType::RlimitNproc => Resource::Nproc,
+        PosixRlimitType::RlimitNofile => Resource::Nofile,
+        PosixRlimitType::RlimitMemlock => Resource::Memlock,
+        PosixRlimitType::RlimitAs => Resource::As,
+        PosixRlimitType::RlimitLocks => Resource::Locks,
+        PosixRlimitType::RlimitSigpending => Resource::Sigpending,
+        PosixRlimitType::RlimitMsgqueue => Resource::Msgqueue,
+        PosixRlimitType::RlimitNice => Resource::Nice,
+        PosixRlimitType::RlimitRtprio => Resource::Rtprio,
+        PosixRlimitType::RlimitRttime => Resource::Rttime,
+    }
+}
+
+/// Opens a process's namespace.
+///
+/// # Errors
+/// [`Error::Proc`].
+pub fn namespace(pid: i32, name: &str) -> Result<OwnedFd, Error> {
+    let path = format!("/proc/{pid}/ns/{name}");
+    std::fs::File::open(&path).map(OwnedFd::from).map_err(Error::proc(&path))
+}
+
+/// All descriptors, borrowed.
+pub fn borrowed(fds: &[OwnedFd]) -> Vec<BorrowedFd<'_>> {
+    fds.iter().map(AsFd::as_fd).collect()
+}

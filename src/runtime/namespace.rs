@@ -1,0 +1,143 @@
+//! Which namespaces a container gets: new ones by `clone3`, existing ones by their file.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use nix::sched::{CloneFlags, setns};
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
+
+use super::error::Error;
+
+/// The namespaces of a container.
+#[derive(Debug, Default)]
+pub struct Namespaces {
+    /// New ones, as `CLONE_NEW…` bits.
+    new: u64,
+    /// Existing ones, which the parent enters for the moment of the clone.
+    join: Vec<(PathBuf, CloneFlags)>,
+    /// A new cgroup namespace, which the child makes when it is in its group.
+    pub new_cgroup: bool,
+}
+
+impl Namespaces {
+    /// Reads `linux.namespaces`.
+    ///
+    /// # Errors
+    /// When a type stands twice or there is no mount namespace, without which a root cannot be changed.
+    pub fn parse(list: &[LinuxNamespace]) -> Result<Namespaces, Error> {
+        let mut namespaces = Namespaces::default();
+        let mut seen = Vec::new();
+        for namespace in list {
+            if seen.contains(&namespace.typ()) {
+                let reason = format!("{} stands twice", namespace.typ());
+                return Err(Error::Spec { field: "linux.namespaces", reason });
+            }
+            seen.push(namespace.typ());
+            namespaces.add(namespace)?;
+        }
+        if !namespaces.has(CloneFlags::CLONE_NEWNS) {
+            let reason = "a mount namespace of its own is needed".to_string();
+            return Err(Error::Spec { field: "linux.namespaces", reason });
+        }
+        Ok(namespaces)
+    }
+
+    fn add(&mut self, namespace: &LinuxNamespace) -> Result<(), Error> {
+        let flag = flag_of(namespace.typ());
+        match namespace.path() {
+            Some(path) if flag.intersects(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS) => {
+                let what = format!("joining an existing {} namespace ({})", namespace.typ(), path.display());
+                Err(Error::Unsupported(what))
+            }
+            Some(path) => {
+                self.join.push((path.clone(), flag));
+                Ok(())
+            }
+            None if flag == CloneFlags::CLONE_NEWCGROUP => {
+                self.new_cgroup = true;
+                Ok(())
+            }
+            None => {
+                self.new |= flag.bits() as u32 as u64;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether a new namespace of this type is made.
+    pub fn has(&self, flag: CloneFlags) -> bool {
+        self.new & (flag.bits() as u32 as u64) != 0
+    }
+
+    /// The flags for `clone3`.
+    pub fn clone_flags(&self) -> u64 {
+        self.new
+    }
+
+    /// Enters the existing namespaces that are to be joined; what comes back leads home. The child does not go home.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`] when one cannot be entered; those entered before are left again.
+    pub fn enter(&self) -> Result<Home, Error> {
+        let mut home = Home(Vec::new());
+        for (path, flag) in &self.join {
+            let own = PathBuf::from(format!("/proc/self/ns/{}", file_of(*flag)));
+            let entered = open(&own).and_then(|file| {
+                home.0.push((own, file, *flag));
+                enter(&open(path)?, path, *flag)
+            });
+            if let Err(error) = entered {
+                home.go()?;
+                return Err(error);
+            }
+        }
+        Ok(home)
+    }
+}
+
+/// The way back to the namespaces that this process came from.
+#[derive(Debug)]
+pub struct Home(Vec<(PathBuf, File, CloneFlags)>);
+
+impl Home {
+    /// Goes back.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`].
+    pub fn go(self) -> Result<(), Error> {
+        self.0.iter().try_for_each(|(path, file, flag)| enter(file, path, *flag))
+    }
+}
+
+fn open(path: &PathBuf) -> Result<File, Error> {
+    File::open(path).map_err(|source| Error::Namespace { path: path.clone(), source })
+}
+
+fn enter(namespace: &File, path: &std::path::Path, flag: CloneFlags) -> Result<(), Error> {
+    setns(namespace.as_fd(), flag).map_err(|e| Error::Namespace { path: path.into(), source: e.into() })
+}
+
+fn flag_of(kind: LinuxNamespaceType) -> CloneFlags {
+    match kind {
+        LinuxNamespaceType::Mount => CloneFlags::CLONE_NEWNS,
+        LinuxNamespaceType::Cgroup => CloneFlags::CLONE_NEWCGROUP,
+        LinuxNamespaceType::Uts => CloneFlags::CLONE_NEWUTS,
+        LinuxNamespaceType::Ipc => CloneFlags::CLONE_NEWIPC,
+        LinuxNamespaceType::User => CloneFlags::CLONE_NEWUSER,
+        LinuxNamespaceType::Pid => CloneFlags::CLONE_NEWPID,
+        LinuxNamespaceType::Network => CloneFlags::CLONE_NEWNET,
+        LinuxNamespaceType::Time => CloneFlags::from_bits_retain(libc::CLONE_NEWTIME),
+    }
+}
+
+fn file_of(flag: CloneFlags) -> &'static str {
+    match flag {
+        CloneFlags::CLONE_NEWCGROUP => "cgroup",
+        CloneFlags::CLONE_NEWUTS => "uts",
+        CloneFlags::CLONE_NEWIPC => "ipc",
+        CloneFlags::CLONE_NEWPID => "pid_for_children",
+        CloneFlags::CLONE_NEWNET => "net",
+        _ => "time_for_children",
+    }
+}

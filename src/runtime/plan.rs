@@ -1,0 +1,238 @@
+//! The specification, checked and brought into the form that the two processes work with.
+
+use std::ffi::CString;
+use std::path::PathBuf;
+
+use nix::sched::CloneFlags;
+use oci_spec::runtime::{LinuxIdMapping, LinuxResources, PosixRlimit, Process, Spec};
+use rustix::thread::CapabilitySet;
+
+use super::error::Error;
+use super::mount::MountPlan;
+use super::namespace::Namespaces;
+
+/// All that the child does before it executes the command.
+#[derive(Debug)]
+pub struct Plan {
+    /// Namespaces to make or join.
+    pub namespaces: Namespaces,
+    /// Id maps of a new user namespace; empty without one.
+    pub uid_mappings: Vec<LinuxIdMapping>,
+    /// The same for groups.
+    pub gid_mappings: Vec<LinuxIdMapping>,
+    /// Mounts, in order.
+    pub mounts: Vec<MountPlan>,
+    /// Paths that are hidden.
+    pub masked: Vec<PathBuf>,
+    /// Paths that may only be read.
+    pub read_only: Vec<PathBuf>,
+    /// The root may only be read.
+    pub read_only_root: bool,
+    /// `hostname(7)`.
+    pub hostname: Option<String>,
+    /// NIS domain name.
+    pub domainname: Option<String>,
+    /// Kernel parameters, as paths below `/proc/sys` and values.
+    pub sysctls: Vec<(PathBuf, String)>,
+    /// Where the group stands, below each hierarchy; none is made without.
+    pub cgroup: Option<String>,
+    /// Its limits.
+    pub resources: LinuxResources,
+    /// The command.
+    pub process: ProcessPlan,
+}
+
+impl Plan {
+    /// Reads a specification.
+    ///
+    /// # Errors
+    /// [`Error::Spec`] or [`Error::Unsupported`].
+    pub fn new(spec: &Spec) -> Result<Plan, Error> {
+        let missing = |field| Error::Spec { field, reason: "it is missing".to_string() };
+        let linux = spec.linux().as_ref().ok_or_else(|| missing("linux"))?;
+        let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
+        let namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
+        if linux.seccomp().is_some() {
+            return Err(Error::Unsupported("a seccomp filter".to_string()));
+        }
+        if spec.hooks().is_some() {
+            return Err(Error::Unsupported("a hook".to_string()));
+        }
+        let own_users = namespaces.has(CloneFlags::CLONE_NEWUSER);
+        let mappings = |list: &Option<Vec<LinuxIdMapping>>| match own_users {
+            true => list.clone().unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let paths = |list: &Option<Vec<String>>| list.iter().flatten().map(PathBuf::from).collect();
+        Ok(Plan {
+            uid_mappings: mappings(linux.uid_mappings()),
+            gid_mappings: mappings(linux.gid_mappings()),
+            mounts: spec.mounts().iter().flatten().map(MountPlan::parse).collect::<Result<_, _>>()?,
+            masked: paths(linux.masked_paths()),
+            read_only: paths(linux.readonly_paths()),
+            read_only_root: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
+            hostname: spec.hostname().clone(),
+            domainname: spec.domainname().clone(),
+            sysctls: sysctls(linux)?,
+            cgroup: linux.cgroups_path().as_ref().map(|path| path.to_string_lossy().into_owned()),
+            resources: linux.resources().clone().unwrap_or_default(),
+            process: ProcessPlan::new(process)?,
+            namespaces,
+        })
+    }
+}
+
+/// Kernel parameters of namespaces that the container may set: `net.*` and those of IPC and UTS (sysctl(2)).
+fn sysctls(linux: &oci_spec::runtime::Linux) -> Result<Vec<(PathBuf, String)>, Error> {
+    let mut list = Vec::new();
+    for (key, value) in linux.sysctl().iter().flatten() {
+        let own = ["net.", "kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.", "kernel.domainname"];
+        if !own.iter().any(|prefix| key.starts_with(prefix)) || key.contains('/') || key.contains("..") {
+            let reason = format!("{key} is not a parameter of a namespace");
+            return Err(Error::Spec { field: "linux.sysctl", reason });
+        }
+        list.push((PathBuf::from("/proc/sys").join(key.replace('.', "/")), value.clone()));
+    }
+    list.sort();
+    Ok(list)
+}
+
+/// One process in a container: the first one, or one that joins later.
+#[derive(Debug)]
+pub struct ProcessPlan {
+    /// Command and arguments; at least one.
+    pub args: Vec<CString>,
+    /// Environment.
+    pub env: Vec<CString>,
+    /// Absolute working directory.
+    pub cwd: PathBuf,
+    /// User id inside.
+    pub uid: u32,
+    /// Group id inside.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// File mode creation mask.
+    pub umask: Option<u32>,
+    /// Capability sets; all are left alone without.
+    pub capabilities: Option<Capabilities>,
+    /// Limits, which the parent sets.
+    pub rlimits: Vec<PosixRlimit>,
+    /// `PR_SET_NO_NEW_PRIVS`.
+    pub no_new_privileges: bool,
+    /// For the out-of-memory killer.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// The five sets of capabilities(7).
+#[derive(Clone, Copy, Debug)]
+pub struct Capabilities {
+    /// What the process may use.
+    pub effective: CapabilitySet,
+    /// What it may make effective.
+    pub permitted: CapabilitySet,
+    /// What survives an exec of files that take it.
+    pub inheritable: CapabilitySet,
+    /// What can ever be gained.
+    pub bounding: CapabilitySet,
+    /// What survives an exec.
+    pub ambient: CapabilitySet,
+}
+
+impl ProcessPlan {
+    /// Reads a process.
+    ///
+    /// # Errors
+    /// [`Error::Spec`].
+    pub fn new(process: &Process) -> Result<ProcessPlan, Error> {
+        let user = process.user();
+        let args = strings("process.args", process.args().as_deref().unwrap_or_default())?;
+        if args.is_empty() {
+            return Err(Error::Spec { field: "process.args", reason: "there is no command".to_string() });
+        }
+        if !process.cwd().is_absolute() {
+            let reason = format!("{} is not absolute", process.cwd().display());
+            return Err(Error::Spec { field: "process.cwd", reason });
+        }
+        Ok(ProcessPlan {
+            args,
+            env: strings("process.env", process.env().as_deref().unwrap_or_default())?,
+            cwd: process.cwd().clone(),
+            uid: user.uid(),
+            gid: user.gid(),
+            groups: user.additional_gids().clone().unwrap_or_default(),
+            umask: user.umask(),
+            capabilities: process.capabilities().as_ref().map(Capabilities::new).transpose()?,
+            rlimits: process.rlimits().clone().unwrap_or_default(),
+            no_new_privileges: process.no_new_privileges().unwrap_or(false),
+            oom_score_adj: process.oom_score_adj(),
+        })
+    }
+}
+
+impl Capabilities {
+    fn new(sets: &oci_spec::runtime::LinuxCapabilities) -> Result<Capabilities, Error> {
+        Ok(Capabilities {
+            effective: set(sets.effective())?,
+            permitted: set(sets.permitted())?,
+            inheritable: set(sets.inheritable())?,
+            bounding: set(sets.bounding())?,
+            ambient: set(sets.ambient())?,
+        })
+    }
+}
+
+fn set(names: &Option<oci_spec::runtime::Capabilities>) -> Result<CapabilitySet, Error> {
+    let mut set = CapabilitySet::empty();
+    for name in names.iter().flatten() {
+        let known = format!("CAP_{name}")
+            .parse::<caps::Capability>()
+            .map_err(|e| Error::Spec { field: "process.capabilities", reason: e.to_string() })?;
+        set |= CapabilitySet::from_bits_retain(known.bitmask());
+    }
+    Ok(set)
+}
+
+fn strings(field: &'static str, list: &[String]) -> Result<Vec<CString>, Error> {
+    let convert = |text: &String| {
+        CString::new(text.as_bytes())
+            .map_err(|_| Error::Spec { field, reason: format!("{text:?} holds a zero byte") })
+    };
+    list.iter().map(convert).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn default_spec() -> Spec {
+        Spec::default()
+    }
+
+    #[test]
+    fn the_default_specification_is_readable() {
+        let plan = Plan::new(&default_spec()).unwrap();
+        assert_eq!(plan.process.args, [CString::from(c"sh")]);
+        let capabilities = plan.process.capabilities.unwrap();
+        assert!(capabilities.bounding.contains(CapabilitySet::KILL | CapabilitySet::NET_BIND_SERVICE));
+        assert!(plan.uid_mappings.is_empty(), "no user namespace of its own, no maps");
+    }
+
+    #[test]
+    fn a_parameter_of_the_whole_machine_is_refused() {
+        for key in ["kernel.panic", "vm.swappiness", "net.ipv4/../../kernel/panic"] {
+            let mut linux = default_spec().linux().clone().unwrap();
+            linux.set_sysctl(Some([(key.to_string(), "1".to_string())].into()));
+            assert!(sysctls(&linux).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_command_is_needed_and_holds_no_zero() {
+        let mut process = Process::default();
+        process.set_args(Some(vec![]));
+        assert!(ProcessPlan::new(&process).is_err());
+        process.set_args(Some(vec!["a\0b".to_string()]));
+        assert!(ProcessPlan::new(&process).is_err());
+    }
+}
