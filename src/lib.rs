@@ -2,12 +2,13 @@
 //!
 //! Data moves one way: registry → store → layer → snapshot → runtime. A module never reaches back up that chain.
 
-pub mod cli;
+// pub mod cli;
 pub mod config;
-pub mod container;
+// pub mod container;
+pub mod image;
 pub mod kernel;
 pub mod layer;
-pub mod network;
+// pub mod network;
 pub mod registry;
 pub mod runtime;
 pub mod snapshot;

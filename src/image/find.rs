@@ -1,0 +1,106 @@
+//! From a name or an id to an image.
+
+use std::str::FromStr;
+
+use lay_store::{Digest, Store};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
+use serde::de::DeserializeOwned;
+
+use super::{Error, Image, MAX_DOCUMENT};
+use crate::registry::Reference;
+
+/// The shortest id prefix that is looked up as an id.
+const MIN_ID: usize = 4;
+
+/// Finds an image by reference (`centos:7`, `quay.io/a/b@sha256:…`) or by (a prefix of) its id.
+///
+/// # Errors
+/// [`Error::NotFound`] when nothing matches, [`Error::Ambiguous`] when an id prefix matches several images.
+pub fn find(store: &Store, name: &str) -> Result<Image, Error> {
+    let hex = name.strip_prefix("sha256:").unwrap_or(name);
+    let is_id = hex.len() >= MIN_ID && hex.len() <= 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+    if !name.starts_with("sha256:")
+        && let Some(image) = find_reference(store, name, is_id)?
+    {
+        return Ok(image);
+    }
+    if is_id { find_id(store, name, hex) } else { Err(Error::NotFound(name.to_string())) }
+}
+
+fn find_reference(store: &Store, name: &str, is_id: bool) -> Result<Option<Image>, Error> {
+    let reference = match Reference::parse(name) {
+        Ok(reference) => reference,
+        Err(_) if is_id => return Ok(None),
+        Err(e) => return Err(Error::Reference { reference: name.to_string(), reason: e.to_string() }),
+    };
+    if let Some(descriptor) = store.find(&reference.familiar())? {
+        return load(store, Some(reference.familiar()), descriptor).map(Some);
+    }
+    match reference.digest() {
+        Some(digest) => find_digest(store, &reference, digest),
+        None => Ok(None),
+    }
+}
+
+/// An image pulled by tag is also found by the digest that the tag had.
+fn find_digest(store: &Store, reference: &Reference, digest: Digest) -> Result<Option<Image>, Error> {
+    let repository = |r: &Reference| (r.registry().to_string(), r.repository().to_string());
+    let wanted = repository(reference);
+    for entry in store.images()? {
+        let Some(name) = entry.name else { continue };
+        let same_repository = Reference::parse(&name).is_ok_and(|other| repository(&other) == wanted);
+        if !same_repository {
+            continue;
+        }
+        let image = load(store, Some(name), entry.descriptor)?;
+        if image.manifest == digest || image.pulled_digest() == Some(digest.to_string().as_str()) {
+            return Ok(Some(image));
+        }
+    }
+    Ok(None)
+}
+
+fn find_id(store: &Store, name: &str, hex: &str) -> Result<Image, Error> {
+    let hex = hex.to_ascii_lowercase();
+    let mut found: Option<Image> = None;
+    for entry in store.images()? {
+        let image = load(store, entry.name, entry.descriptor)?;
+        if !image.id.hex().starts_with(&hex) && !image.manifest.hex().starts_with(&hex) {
+            continue;
+        }
+        match &found {
+            Some(other) if other.id != image.id => return Err(Error::Ambiguous(name.to_string())),
+            Some(_) => {}
+            None => found = Some(image),
+        }
+    }
+    found.ok_or_else(|| Error::NotFound(name.to_string()))
+}
+
+/// Reads the manifest and the configuration of an image.
+///
+/// # Errors
+/// When either is missing, damaged, or not what the OCI image specification says.
+pub fn load(store: &Store, name: Option<String>, descriptor: Descriptor) -> Result<Image, Error> {
+    let manifest_digest = digest_of(&descriptor.digest().to_string(), None)?;
+    let bytes = store.read_blob(&manifest_digest, MAX_DOCUMENT)?;
+    let manifest: ImageManifest = document(&bytes, manifest_digest, "manifest")?;
+    let id = digest_of(&manifest.config().digest().to_string(), Some(manifest_digest))?;
+    let raw_config = store.read_blob(&id, MAX_DOCUMENT)?;
+    let config: ImageConfiguration = document(&raw_config, id, "configuration")?;
+    let layers =
+        config.rootfs().diff_ids().iter().map(|d| digest_of(d, Some(id))).collect::<Result<Vec<_>, _>>()?;
+    let blobs = manifest.layers().clone();
+    Ok(Image { name, descriptor, manifest: manifest_digest, id, config, raw_config, blobs, layers })
+}
+
+fn document<T: DeserializeOwned>(bytes: &[u8], subject: Digest, what: &'static str) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|source| Error::Document { subject, what, source })
+}
+
+fn digest_of(text: &str, subject: Option<Digest>) -> Result<Digest, Error> {
+    Digest::from_str(text).map_err(|_| match subject {
+        Some(subject) => Error::Digest { subject, digest: text.to_string() },
+        None => Error::NotFound(text.to_string()),
+    })
+}

@@ -1,0 +1,117 @@
+//! Images in the store: finding, reading, listing and removing them.
+
+mod find;
+mod list;
+mod remove;
+
+pub use find::{find, load};
+pub use list::{HistoryEntry, Listed, history, list};
+pub use remove::{Claim, Removal, Removed, remove};
+
+use lay_store::Digest;
+use oci_spec::image::{Descriptor, ImageConfiguration};
+
+/// Annotation on an image's descriptor: the digest that its reference had in the registry, which is
+/// that of an index where the image is for several platforms.
+pub const PULLED_DIGEST: &str = crate::registry::PULLED_DIGEST;
+
+/// No manifest or image configuration is larger, in bytes.
+pub const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// What went wrong with an image in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing in the store has this name or id.
+    #[error("no such image: {0}")]
+    NotFound(String),
+    /// Several images have an id that begins so.
+    #[error("image id {0} is ambiguous; give more of it")]
+    Ambiguous(String),
+    /// The words are no image reference.
+    #[error("invalid image reference '{reference}': {reason}")]
+    Reference {
+        /// What was typed.
+        reference: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A manifest or configuration in the store is not what it should be.
+    #[error("image {subject} has an unreadable {what}")]
+    Document {
+        /// Digest of the document.
+        subject: Digest,
+        /// "manifest" or "configuration".
+        what: &'static str,
+        /// The parser's words.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A digest inside a manifest or configuration is malformed.
+    #[error("image {subject} names an invalid digest '{digest}'")]
+    Digest {
+        /// Digest of the document.
+        subject: Digest,
+        /// The words that are no digest.
+        digest: String,
+    },
+    /// The manifest is of a kind that cannot be run.
+    #[error("image {subject} is of media type {media_type}, not an image manifest")]
+    MediaType {
+        /// Digest of the manifest.
+        subject: Digest,
+        /// Its media type.
+        media_type: String,
+    },
+    /// A container uses the image.
+    #[error("image {image} is in use by container {container}")]
+    InUse {
+        /// The image as it was named.
+        image: String,
+        /// The container's name.
+        container: String,
+    },
+    /// An id names an image that several names refer to.
+    #[error("image {image} has several names ({names}); remove the names, or force it")]
+    SeveralNames {
+        /// The image as it was named.
+        image: String,
+        /// Its names.
+        names: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] lay_store::Error),
+}
+
+/// An image whose manifest and configuration are in the store.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The familiar name under which it was found (`centos:7`); none for an untagged image.
+    pub name: Option<String>,
+    /// What `index.json` says of it.
+    pub descriptor: Descriptor,
+    /// Digest of the manifest.
+    pub manifest: Digest,
+    /// Digest of the configuration: Docker's image id.
+    pub id: Digest,
+    /// The configuration.
+    pub config: ImageConfiguration,
+    /// The configuration as it stands in the store, with what the OCI specification does not name.
+    pub raw_config: Vec<u8>,
+    /// Compressed layers, bottom to top.
+    pub blobs: Vec<Descriptor>,
+    /// Diff ids of the layers, bottom to top.
+    pub layers: Vec<Digest>,
+}
+
+impl Image {
+    /// The digest that the image's reference had in its registry.
+    pub fn pulled_digest(&self) -> Option<&str> {
+        self.descriptor.annotations().as_ref()?.get(PULLED_DIGEST).map(String::as_str)
+    }
+
+    /// Size of the layers as they travel, in bytes.
+    pub fn compressed_size(&self) -> u64 {
+        self.blobs.iter().map(Descriptor::size).sum()
+    }
+}
