@@ -8,7 +8,7 @@ pub mod config;
 pub mod image;
 pub mod kernel;
 pub mod layer;
-// pub mod network;
+pub mod network;
 pub mod registry;
 pub mod runtime;
 pub mod snapshot;
