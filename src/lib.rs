@@ -4,7 +4,8 @@
 
 // pub mod cli;
 pub mod config;
-// pub mod container;
+pub mod container;
+pub mod error;
 pub mod image;
 pub mod kernel;
 pub mod layer;

@@ -1,1 +1,48 @@
-//! What a container is over time: record, create, start, monitor, logs, exec, remove.
+//! What a container is over time: record, create, start, supervise, logs, exec, remove.
+//!
+//! There is no daemon. A container is a directory below `containers/` in the store, and its state is
+//! derived from what is true: the process (pid, start time, boot id), the exit record, and the lock that
+//! its supervisor holds.
+
+mod create;
+mod error;
+mod exec;
+mod exit;
+mod files;
+mod id;
+mod idrange;
+mod launch;
+mod logs;
+mod monitor;
+mod options;
+mod process;
+mod pump;
+mod record;
+mod remove;
+mod rootfs;
+mod set;
+mod signal;
+mod spec;
+mod stop;
+mod streams;
+mod sys;
+mod teardown;
+mod terminal;
+mod user;
+mod volume;
+
+pub use create::{Created, create};
+pub use error::Error;
+pub use exec::{ExecOptions, exec};
+pub use exit::Exit;
+pub use launch::Environment;
+pub use logs::{LogOptions, follow};
+pub use monitor::{Attach, detach, monitor_main, run_attached};
+pub use options::{NetworkMode, Options, Resources, UsernsMode, parse_bytes};
+pub use record::{Container, Record, Status};
+pub use remove::{Removed, prune_stopped, remove};
+pub use set::Containers;
+pub use signal::parse_signal;
+pub use stop::{kill, stop, wait};
+pub use teardown::sweep;
+pub use volume::{MountKind, MountRequest, parse_tmpfs, parse_volume};

@@ -87,20 +87,8 @@ struct Listed<'a>(&'a [Error]);
 impl fmt::Display for Listed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for error in self.0 {
-            write!(f, "\n  {}", chain(error))?;
+            write!(f, "\n  {}", crate::error::chain(error))?;
         }
         Ok(())
     }
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(this) = cause {
-        text.push_str(": ");
-        text.push_str(&this.to_string());
-        cause = this.source();
-    }
-    text
 }

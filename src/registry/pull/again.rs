@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lay_store::Digest;
 
-use crate::registry::error::chain;
+use crate::error::chain;
 use crate::registry::http::{Fault, RequestError};
 use crate::registry::progress::{Event, Progress};
 use crate::registry::retry::RetryPolicy;

@@ -1,0 +1,139 @@
+//! From an image and options to a container that can be started.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+
+use jiff::Timestamp;
+
+use super::error::Error;
+use super::files::{on, write_json};
+use super::id::new_id;
+use super::launch::Environment;
+use super::options::Options;
+use super::record::{Container, Record};
+use super::signal::parse_signal;
+use crate::image::Image;
+
+/// A container that was just made, with the lock that makes the holder its supervisor.
+#[derive(Debug)]
+pub struct Created {
+    /// The container.
+    pub container: Container,
+    /// The supervisor's lock.
+    pub lock: OwnedFd,
+}
+
+/// Makes a container: directory, lock, name and record. Nothing runs yet.
+///
+/// # Errors
+/// When options contradict each other, the name is taken, a layer is missing or the disk is full;
+/// nothing is left behind then.
+pub fn create(env: &Environment, image: &Image, image_name: &str, options: Options) -> Result<Created, Error> {
+    options.resources.check()?;
+    // Until the record names the layers, this keeps a collection from taking them.
+    let lease = env.store.lease()?;
+    lease.protect(image.layers.iter().copied().chain([image.manifest, image.id]))?;
+    if let Some(missing) = image.layers.iter().find(|diff_id| env.store.layer(diff_id).is_none()) {
+        return Err(Error::MissingLayer(*missing));
+    }
+    let record = record_of(image, image_name, options)?;
+    let dir = env.containers.dir(&record.id);
+    DirBuilder::new().mode(0o700).create(&dir).map_err(on("create", &dir))?;
+    let id = record.id.clone();
+    let result = fill(env, Container { dir: dir.clone(), record });
+    if result.is_err() {
+        let _ = fs::remove_dir_all(env.containers.dir(&id));
+    }
+    result
+}
+
+fn fill(env: &Environment, mut container: Container) -> Result<Created, Error> {
+    let lock = container.try_lock()?.ok_or(Error::System(
+        "lock the new container",
+        std::io::Error::from(std::io::ErrorKind::WouldBlock),
+    ))?;
+    let (id, wanted) = (container.record.id.clone(), container.record.options.name.clone());
+    container.record.name = env.containers.reserve_name(wanted.as_deref(), &id)?;
+    let written = write_json(&container.path("container.json"), &container.record)
+        .and_then(|()| write_cidfile(&container.record));
+    if let Err(error) = written {
+        env.containers.release_name(&container.record.name, &id)?;
+        return Err(error);
+    }
+    Ok(Created { container, lock })
+}
+
+fn write_cidfile(record: &Record) -> Result<(), Error> {
+    let Some(path) = &record.options.cidfile else { return Ok(()) };
+    let result = fs::File::create_new(path).and_then(|mut file| file.write_all(record.id.as_bytes()));
+    result.map_err(on("create", path))
+}
+
+fn record_of(image: &Image, image_name: &str, options: Options) -> Result<Record, Error> {
+    let config = image.config.config().clone().unwrap_or_default();
+    let stop_signal = options.stop_signal.clone().or_else(|| config.stop_signal().clone());
+    let mut labels: BTreeMap<String, String> =
+        config.labels().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
+    for label in &options.labels {
+        let (key, value) = label.split_once('=').unwrap_or((label, ""));
+        labels.insert(key.to_string(), value.to_string());
+    }
+    Ok(Record {
+        id: new_id()?,
+        name: String::new(),
+        created: Timestamp::now().to_string(),
+        image: image_name.to_string(),
+        manifest: image.manifest,
+        image_id: image.id,
+        layers: image.layers.clone(),
+        args: args_of(&config, &options)?,
+        stop_signal: stop_signal.map_or(Ok(15), |s| parse_signal(&s))?,
+        labels,
+        options,
+    })
+}
+
+/// Docker's rule: a given entrypoint replaces the image's and drops its command; given words replace the command.
+fn args_of(config: &oci_spec::image::Config, options: &Options) -> Result<Vec<String>, Error> {
+    let mut args = match &options.entrypoint {
+        Some(entry) if entry.is_empty() => Vec::new(),
+        Some(entry) => vec![entry.clone()],
+        None => config.entrypoint().clone().unwrap_or_default(),
+    };
+    if !options.command.is_empty() {
+        args.extend(options.command.iter().cloned());
+    } else if options.entrypoint.is_none() {
+        args.extend(config.cmd().iter().flatten().cloned());
+    }
+    if args.is_empty() { Err(Error::NoCommand) } else { Ok(args) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entrypoint_and_command_combine_as_in_docker() {
+        let config = oci_spec::image::ConfigBuilder::default()
+            .entrypoint(vec!["/e".to_string()])
+            .cmd(vec!["c".to_string()])
+            .build()
+            .unwrap();
+        let args = |entrypoint: Option<&str>, command: &[&str]| {
+            let options = Options {
+                entrypoint: entrypoint.map(Into::into),
+                command: command.iter().map(|s| s.to_string()).collect(),
+                ..Options::default()
+            };
+            args_of(&config, &options)
+        };
+        assert_eq!(args(None, &[]).unwrap(), ["/e", "c"]);
+        assert_eq!(args(None, &["x", "y"]).unwrap(), ["/e", "x", "y"]);
+        assert_eq!(args(Some("/n"), &[]).unwrap(), ["/n"]);
+        assert_eq!(args(Some(""), &["x"]).unwrap(), ["x"]);
+        assert!(matches!(args(Some(""), &[]), Err(Error::NoCommand)));
+    }
+}

@@ -1,0 +1,144 @@
+//! What can go wrong with a container.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Errors of the container room.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the container cannot be used.
+    #[error("cannot {operation} {path}")]
+    File {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// A record of the container is damaged.
+    #[error("{path} is damaged")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// The parser's words.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// No container has this name or id.
+    #[error("no such container: {0}")]
+    NotFound(String),
+    /// Several ids begin so.
+    #[error("container id {0} is ambiguous; give more of it")]
+    Ambiguous(String),
+    /// The name is taken.
+    #[error("the container name '{name}' is already in use by container {id}; remove or rename that container")]
+    NameInUse {
+        /// The name.
+        name: String,
+        /// Short id of its owner.
+        id: String,
+    },
+    /// The name holds what a name may not hold.
+    #[error("invalid container name '{0}': letters, digits, '_', '.' and '-' are allowed, beginning with a letter or digit")]
+    InvalidName(String),
+    /// The operation needs a running container.
+    #[error("container {0} is not running")]
+    NotRunning(String),
+    /// The operation needs a stopped container.
+    #[error("container {0} is running; stop it first, or force it")]
+    Running(String),
+    /// A flag's value is not usable.
+    #[error("invalid value '{value}' for {flag}: {reason}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Neither the image nor the command line names a command.
+    #[error("no command specified: the image has none, and none was given")]
+    NoCommand,
+    /// `-u` or the image names a user that the image does not know.
+    #[error("unable to find user {0}: no matching entries in passwd file")]
+    UnknownUser(String),
+    /// `-u` or the image names a group that the image does not know.
+    #[error("unable to find group {0}: no matching entries in group file")]
+    UnknownGroup(String),
+    /// The user is no name and no number that fits.
+    #[error("invalid user '{0}': ids go from 0 to 2147483647")]
+    InvalidUser(String),
+    /// A bind mount's source is missing.
+    #[error("bind source path does not exist: {0}")]
+    BindSource(PathBuf),
+    /// No id range is free for another user namespace.
+    #[error("no free id range for a user namespace in the pool {first}:{count}; enlarge it in the configuration")]
+    NoIdRange {
+        /// First id of the pool.
+        first: u32,
+        /// Ids in the pool.
+        count: u32,
+    },
+    /// A layer of the image has no mountable form in the store.
+    #[error("layer {0} of the image is missing; pull the image again")]
+    MissingLayer(lay_store::Digest),
+    /// The supervisor ended before it said how the start went.
+    #[error("the container's monitor ended unexpectedly; see 'lay logs {0}'")]
+    Monitor(String),
+    /// A detached container could not be started, told by its monitor.
+    #[error("{message}")]
+    Detached {
+        /// The monitor's message.
+        message: String,
+        /// The exit code that goes with it.
+        code: u8,
+    },
+    /// A system call failed.
+    #[error("cannot {0}")]
+    System(&'static str, #[source] io::Error),
+    /// An operation failed, and so did taking back what it had done.
+    #[error("{error}; taking it back failed too: {cleanup}")]
+    Cleanup {
+        /// The first failure.
+        #[source]
+        error: Box<Error>,
+        /// The failure of the clean-up.
+        cleanup: Box<Error>,
+    },
+    /// The image is not usable.
+    #[error(transparent)]
+    Image(#[from] crate::image::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] lay_store::Error),
+    /// The snapshot could not be made.
+    #[error(transparent)]
+    Snapshot(#[from] crate::snapshot::Error),
+    /// The network could not be made.
+    #[error(transparent)]
+    Network(#[from] crate::network::Error),
+    /// The runtime core failed.
+    #[error(transparent)]
+    Runtime(#[from] crate::runtime::Error),
+    /// The control group failed.
+    #[error(transparent)]
+    Cgroup(#[from] crate::runtime::cgroup::Error),
+    /// The runtime specification could not be built.
+    #[error("cannot build the runtime specification")]
+    Spec(#[from] oci_spec::OciSpecError),
+}
+
+impl Error {
+    /// Docker's exit code for this error: 127 when the command does not exist, 126 when it cannot be
+    /// executed, else 125.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Runtime(e) => e.exit_code(),
+            Error::Detached { code, .. } => *code,
+            _ => 125,
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A further process in a running container.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, Spec, UserBuilder};
+
+use super::error::Error;
+use super::files::read_json;
+use super::launch::Environment;
+use super::monitor::{console_of, raw_terminal};
+use super::pump::{Outside, Pump, receive_signals};
+use super::record::{Container, Running};
+use super::rootfs::snapshot;
+use super::spec::{all_capabilities, set_env};
+use super::streams::{Streams, open_io};
+use super::user::{self, Identity};
+use crate::runtime::{Target, exec as execute};
+
+/// What to execute, and how.
+#[derive(Clone, Debug, Default)]
+pub struct ExecOptions {
+    /// Command and arguments.
+    pub args: Vec<String>,
+    /// `-e`: `NAME=VALUE`, over the container's environment.
+    pub env: Vec<String>,
+    /// `-w`.
+    pub workdir: Option<String>,
+    /// `-u`.
+    pub user: Option<String>,
+    /// `-t`.
+    pub tty: bool,
+    /// `-i`.
+    pub stdin: bool,
+    /// `--privileged`: all capabilities of the container's user namespace.
+    pub privileged: bool,
+}
+
+/// Runs a process in a running container, in the foreground; returns its exit code.
+///
+/// # Errors
+/// When the container does not run or the command cannot be executed.
+pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> Result<i32, Error> {
+    let running = container.require_running()?;
+    let (process, identity) = process(env, container, options)?;
+    let signals = receive_signals()?;
+    let (io, pipes) = open_io(options.tty, options.stdin, identity.host_ids(running.first_id))?;
+    let (process, console) = execute(&target(&running), &process, io)?;
+    let streams = Streams::of(console, pipes)?;
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let outside = Outside {
+        stdin: options.stdin.then(|| stdin.as_fd()),
+        stdout: Some(stdout.as_fd()),
+        stderr: Some(stderr.as_fd()),
+    };
+    let console = console_of(&streams)?;
+    let raw = raw_terminal(console.is_some(), outside.stdin)?;
+    let pump = Pump::new(streams, outside, None, Some(&signals), console.as_ref().map(AsFd::as_fd))?;
+    let code = pump.run(&process);
+    drop(raw);
+    code
+}
+
+fn target(running: &Running) -> Target<'_> {
+    Target { pid: running.process.pid, cgroup: &running.cgroup, own_users: running.first_id.is_some() }
+}
+
+/// The container's own process, with other words.
+fn process(
+    env: &Environment,
+    container: &Container,
+    options: &ExecOptions,
+) -> Result<(Process, Identity), Error> {
+    let missing = || Error::NotRunning(container.record.name.clone());
+    let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
+    let mut process = spec.process().clone().ok_or_else(missing)?;
+    process.set_args(Some(options.args.clone())).set_terminal(Some(options.tty));
+    let identity = match &options.user {
+        Some(user) => user::resolve(user, &snapshot(env, container)?.peek()?)?,
+        None => identity_of(&process),
+    };
+    let mut variables = process.env().clone().unwrap_or_default();
+    if options.user.is_some() {
+        set_env(&mut variables, &format!("HOME={}", identity.home));
+    }
+    if options.tty && !variables.iter().any(|e| e.starts_with("TERM=")) {
+        set_env(&mut variables, "TERM=xterm");
+    }
+    options.env.iter().for_each(|entry| set_env(&mut variables, entry));
+    process.set_env(Some(variables));
+    if let Some(workdir) = &options.workdir {
+        process.set_cwd(workdir.into());
+    }
+    let user = UserBuilder::default().uid(identity.uid).gid(identity.gid);
+    process.set_user(user.additional_gids(identity.groups.clone()).build()?);
+    if options.privileged {
+        let all = all_capabilities();
+        let sets = LinuxCapabilitiesBuilder::default().bounding(all.clone()).effective(all.clone());
+        let none = oci_spec::runtime::Capabilities::new();
+        process.set_capabilities(Some(sets.permitted(all).inheritable(none.clone()).ambient(none).build()?));
+    }
+    Ok((process, identity))
+}
+
+fn identity_of(process: &Process) -> Identity {
+    let user = process.user();
+    let groups = user.additional_gids().clone().unwrap_or_default();
+    Identity { uid: user.uid(), gid: user.gid(), groups, home: String::new() }
+}

@@ -1,0 +1,210 @@
+//! Starting a container: identity, addresses, files, specification, process, network, in this order; taken
+//! back in reverse when a step fails.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+
+use jiff::Timestamp;
+use lay_store::Store;
+
+use super::error::Error;
+use super::files::{on, write, write_json};
+use super::idrange::IdPool;
+use super::options::{NetworkMode, UsernsMode};
+use super::process::ProcessId;
+use super::streams::{Streams, open_io};
+use super::record::{Container, Running};
+use super::rootfs::snapshot;
+use super::set::Containers;
+use super::spec::{self, Facts};
+use super::teardown::teardown;
+use super::user;
+use crate::network::{self, Allocator, Bridge, Endpoint, Published};
+use crate::runtime::{self, Create, Process};
+
+/// What containers need of the machine: the store and the configuration.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The store.
+    pub store: Store,
+    /// Its containers.
+    pub containers: Containers,
+    /// The default bridge.
+    pub bridge: Bridge,
+    /// Parent of all control groups, absolute below each hierarchy.
+    pub cgroup_parent: String,
+    /// First host id and number of ids for user namespaces.
+    pub id_pool: (u32, u32),
+}
+
+impl Environment {
+    pub(super) fn ids(&self) -> IdPool {
+        IdPool::new(self.store.root().join("ids"), self.id_pool.0, self.id_pool.1)
+    }
+
+    pub(super) fn addresses(&self) -> Allocator {
+        Allocator::new(self.store.root().join("networks").join(&self.bridge.name))
+    }
+
+    /// Whether a claim on an id range or an address still counts: its container exists and was not found dead.
+    pub(super) fn is_alive(&self, id: &str) -> bool {
+        let dir = self.containers.dir(id);
+        match Container::load(&dir) {
+            Ok(Some(container)) => !matches!(container.exit(), Ok(Some(_))),
+            Ok(None) => false,
+            Err(_) => true,
+        }
+    }
+}
+
+/// A running container, as its supervisor holds it.
+#[derive(Debug)]
+pub struct Launched {
+    /// Its first process.
+    pub process: Process,
+    /// Host ends of its standard streams.
+    pub streams: Streams,
+    /// Its published ports; they are reserved while this lives.
+    pub published: Option<Published>,
+}
+
+/// What the supervisor wants of the start.
+#[derive(Clone, Copy, Debug)]
+pub struct LaunchOptions {
+    /// Whether anything will be typed into the container.
+    pub stdin: bool,
+    /// Whether the container ends when this process does.
+    pub die_with_parent: bool,
+}
+
+/// Starts a container whose lock the caller holds.
+///
+/// # Errors
+/// When any step fails; what was set up until then is taken back.
+pub fn launch(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
+    super::files::remove_if_there(&container.path("exit.json"))?;
+    start(env, container, options).map_err(|error| match teardown(env, container) {
+        Ok(_) => error,
+        Err(cleanup) => Error::Cleanup { error: Box::new(error), cleanup: Box::new(cleanup) },
+    })
+}
+
+fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
+    let record = &container.record;
+    let snapshot = snapshot(env, container)?;
+    let files = snapshot.peek()?;
+    let config = super::spec::image_config(env, record)?;
+    let user = record.options.user.clone().or_else(|| config.user().clone()).unwrap_or_default();
+    let identity = user::resolve(&user, &files)?;
+    drop(files);
+    let facts = claim(env, container, config, identity)?;
+    write_network_files(env, container, &facts)?;
+    let spec = spec::generate(env, container, &facts)?;
+    write_json(&container.path("config.json"), &spec)?;
+    let owner = facts.identity.host_ids(facts.first_id);
+    let (io, pipes) = open_io(record.options.tty, options.stdin, owner)?;
+    let created = runtime::create(Create {
+        spec: &spec,
+        id: &record.id,
+        rootfs: &snapshot,
+        io,
+        init: record.options.init,
+        die_with_parent: options.die_with_parent,
+    })?;
+    container.write_running(&running(&facts, created.pid())?)?;
+    let published = connect(env, container, &facts, &created)?;
+    let (process, console) = created.start()?;
+    let streams = Streams::of(console, pipes)?;
+    Ok(Launched { process, streams, published })
+}
+
+/// Claims what only one container may have: an id range and an address.
+fn claim(
+    env: &Environment,
+    container: &Container,
+    config: oci_spec::image::Config,
+    identity: user::Identity,
+) -> Result<Facts, Error> {
+    let record = &container.record;
+    let alive = |owner: &str| env.is_alive(owner);
+    let first_id = match record.options.userns {
+        UsernsMode::Auto => Some(env.ids().take(&record.id, &alive)?),
+        UsernsMode::Host => None,
+    };
+    let address = match record.options.network {
+        NetworkMode::Bridge => {
+            network::ensure_bridge(&env.bridge)?;
+            Some(env.addresses().allocate(&env.bridge, &record.id, None, &alive)?)
+        }
+        NetworkMode::None | NetworkMode::Host => None,
+    };
+    let hostname = match (&record.options.hostname, record.options.network) {
+        (Some(name), _) => name.clone(),
+        (None, NetworkMode::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        (None, _) => container.short_id().to_string(),
+    };
+    let cgroup = format!("{}/{}", env.cgroup_parent.trim_end_matches('/'), record.id);
+    Ok(Facts { config, identity, first_id, address, hostname, cgroup })
+}
+
+fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
+    Ok(Running {
+        process: ProcessId::of(pid)?,
+        started: Timestamp::now().to_string(),
+        address: facts.address,
+        mac: facts.address.map(|a| network::mac_of(a).to_string()),
+        cgroup: facts.cgroup.clone(),
+        first_id: facts.first_id,
+    })
+}
+
+/// `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`, which the specification mounts.
+fn write_network_files(env: &Environment, container: &Container, facts: &Facts) -> Result<(), Error> {
+    let dir = container.path("etc");
+    if !dir.is_dir() {
+        DirBuilder::new().mode(0o755).create(&dir).map_err(on("create", &dir))?;
+    }
+    let options = &container.record.options;
+    let host = options.network == NetworkMode::Host;
+    let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let resolv = if options.dns.is_empty() {
+        network::resolv_conf(&resolv, host)
+    } else {
+        options.dns.iter().map(|address| format!("nameserver {address}\n")).collect()
+    };
+    let gateway = env.bridge.gateway;
+    let hosts = network::hosts_file(facts.address, &facts.hostname, &options.add_hosts, gateway);
+    write(&dir.join("hosts"), hosts.as_bytes())?;
+    write(&dir.join("hostname"), format!("{}\n", facts.hostname).as_bytes())?;
+    write(&dir.join("resolv.conf"), resolv.as_bytes())
+}
+
+fn connect(
+    env: &Environment,
+    container: &Container,
+    facts: &Facts,
+    created: &runtime::Created,
+) -> Result<Option<Published>, Error> {
+    let options = &container.record.options;
+    let Some(address) = facts.address else {
+        if let (NetworkMode::None, Some(netns)) = (options.network, created.netns()) {
+            network::loopback_up(netns)?;
+        }
+        return Ok(None);
+    };
+    let Some(netns) = created.netns() else { return Ok(None) };
+    let endpoint = endpoint(env, container, address);
+    network::attach(netns, &endpoint)?;
+    if endpoint.ports.is_empty() { Ok(None) } else { Ok(Some(network::publish(&endpoint)?)) }
+}
+
+pub(super) fn endpoint(env: &Environment, container: &Container, address: std::net::Ipv4Addr) -> Endpoint {
+    Endpoint {
+        owner: container.record.id.clone(),
+        bridge: env.bridge.clone(),
+        address,
+        mac: network::mac_of(address),
+        ports: container.record.options.ports.clone(),
+    }
+}
+

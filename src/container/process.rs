@@ -1,0 +1,74 @@
+//! Which process a container is: pid, start time and boot id together name one for good.
+
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Error;
+use super::files::on;
+
+/// A process, named so that a later one with the same pid is not mistaken for it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub struct ProcessId {
+    /// Pid in the host's namespace.
+    pub pid: i32,
+    /// Field 22 of `/proc/PID/stat`: clock ticks from boot to the process's start.
+    pub start_time: u64,
+    /// `/proc/sys/kernel/random/boot_id` of the boot in which it started.
+    pub boot_id: String,
+}
+
+impl ProcessId {
+    /// Names a process that is alive now.
+    ///
+    /// # Errors
+    /// When the process is gone or `/proc` cannot be read.
+    pub fn of(pid: i32) -> Result<ProcessId, Error> {
+        let path = format!("/proc/{pid}/stat");
+        let path = Path::new(&path);
+        let stat = fs::read_to_string(path).map_err(on("read", path))?;
+        let (_, start_time) = parse_stat(&stat).ok_or(Error::NotFound(format!("process {pid}")))?;
+        Ok(ProcessId { pid, start_time, boot_id: boot_id()? })
+    }
+
+    /// Whether this very process is alive (a zombie is not).
+    pub fn is_alive(&self) -> bool {
+        let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else { return false };
+        let alive = parse_stat(&stat)
+            .is_some_and(|(state, start)| start == self.start_time && !matches!(state, 'Z' | 'X'));
+        alive && boot_id().is_ok_and(|id| id == self.boot_id)
+    }
+}
+
+/// State and start time out of `/proc/PID/stat` (proc_pid_stat(5)). The command's name may hold anything.
+fn parse_stat(stat: &str) -> Option<(char, u64)> {
+    let rest = &stat[stat.rfind(')')? + 1..];
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?.chars().next()?;
+    Some((state, fields.nth(18)?.parse().ok()?))
+}
+
+fn boot_id() -> Result<String, Error> {
+    let path = Path::new("/proc/sys/kernel/random/boot_id");
+    fs::read_to_string(path).map(|id| id.trim().to_string()).map_err(on("read", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_process_is_alive_and_an_impostor_is_not() {
+        let me = ProcessId::of(std::process::id() as i32).unwrap();
+        assert!(me.is_alive());
+        assert!(!ProcessId { start_time: me.start_time + 1, ..me.clone() }.is_alive());
+        assert!(!ProcessId { boot_id: "other".into(), ..me }.is_alive());
+    }
+
+    #[test]
+    fn a_command_name_with_brackets_does_not_confuse() {
+        let stat = "7 (a) b) c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 2";
+        assert_eq!(parse_stat(stat), Some(('S', 4242)));
+    }
+}

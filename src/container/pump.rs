@@ -1,0 +1,288 @@
+//! One loop, without threads, that carries bytes and signals between a container and the outside until it ends.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+
+use super::error::Error;
+use super::logs::{Stream, Writer};
+use super::streams::Streams;
+use super::terminal::copy_window_size;
+use crate::runtime::Process;
+
+/// Bytes moved at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// Signals that a foreground `lay` passes on to the container.
+const FORWARDED: [Signal; 11] = [
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGALRM,
+    Signal::SIGCONT,
+    Signal::SIGWINCH,
+    Signal::SIGTSTP,
+    Signal::SIGTTIN,
+];
+
+/// Blocks the forwarded signals, from before the container exists, and receives them as a descriptor.
+pub fn receive_signals() -> Result<SignalFd, Error> {
+    let mut set = SigSet::empty();
+    for signal in FORWARDED {
+        set.add(signal);
+    }
+    let failed = |e: nix::Error| Error::System("receive signals", e.into());
+    set.thread_block().map_err(failed)?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(failed)
+}
+
+/// What a container prints, on its way to the outside.
+struct Output<'a> {
+    stream: Stream,
+    from: OwnedFd,
+    to: Option<BorrowedFd<'a>>,
+}
+
+/// What the user types, on its way to the container.
+struct Input<'a> {
+    from: BorrowedFd<'a>,
+    to: OwnedFd,
+    pending: Vec<u8>,
+    ended: bool,
+    /// A terminal's end of input is a character; a pipe's is its closing.
+    terminal: bool,
+}
+
+/// The loop's parts.
+pub struct Pump<'a> {
+    outputs: Vec<Output<'a>>,
+    input: Option<Input<'a>>,
+    log: Option<Writer>,
+    signals: Option<&'a SignalFd>,
+    console: Option<BorrowedFd<'a>>,
+}
+
+/// Where the outside is: the standard descriptors of this process, or nowhere.
+#[derive(Clone, Copy, Default)]
+pub struct Outside<'a> {
+    /// Where stdin comes from.
+    pub stdin: Option<BorrowedFd<'a>>,
+    /// Where stdout goes.
+    pub stdout: Option<BorrowedFd<'a>>,
+    /// Where stderr goes.
+    pub stderr: Option<BorrowedFd<'a>>,
+}
+
+impl<'a> Pump<'a> {
+    /// Connects a container's streams with the outside and a log.
+    pub fn new(
+        streams: Streams,
+        outside: Outside<'a>,
+        log: Option<Writer>,
+        signals: Option<&'a SignalFd>,
+        console: Option<BorrowedFd<'a>>,
+    ) -> Result<Pump<'a>, Error> {
+        let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console };
+        match streams {
+            Streams::Pipes { stdin, stdout, stderr } => {
+                pump.outputs.push(Output { stream: Stream::Stdout, from: stdout, to: outside.stdout });
+                pump.outputs.push(Output { stream: Stream::Stderr, from: stderr, to: outside.stderr });
+                if let (Some(to), Some(from)) = (stdin, outside.stdin) {
+                    pump.input = Some(Input::new(from, to, false)?);
+                }
+            }
+            Streams::Terminal(master) => {
+                if let Some(from) = outside.stdin {
+                    let to = master.try_clone().map_err(|e| Error::System("duplicate the terminal", e))?;
+                    pump.input = Some(Input::new(from, to, true)?);
+                }
+                pump.outputs.push(Output { stream: Stream::Stdout, from: master, to: outside.stdout });
+            }
+        }
+        Ok(pump)
+    }
+
+    /// Runs until the process has ended and all it printed has been carried out; returns its exit code.
+    pub fn run(mut self, process: &Process) -> Result<i32, Error> {
+        let mut ended = None;
+        while ended.is_none() || !self.outputs.is_empty() {
+            let ready = self.wait(process, ended.is_some())?;
+            if ready.signals {
+                self.forward_signals(process)?;
+            }
+            if ready.input {
+                self.read_input();
+            }
+            if ready.input_space {
+                self.write_input();
+            }
+            for index in ready.outputs.into_iter().rev() {
+                self.carry(index)?;
+            }
+            if ready.ended && ended.is_none() {
+                ended = Some(process.wait().map_err(|e| Error::System("wait for the container", e))?);
+                self.input = None;
+            }
+        }
+        if let Some(log) = &mut self.log {
+            log.finish()?;
+        }
+        Ok(ended.unwrap_or_default())
+    }
+
+    fn wait(&self, process: &Process, ended: bool) -> Result<Ready, Error> {
+        let mut set: Vec<(Role, PollFd<'_>)> = Vec::with_capacity(6);
+        let mut add = |role, fd, flags| set.push((role, PollFd::from_borrowed_fd(fd, flags)));
+        if !ended {
+            add(Role::Ended, process.pidfd(), PollFlags::IN);
+        }
+        if let Some(signals) = self.signals {
+            add(Role::Signals, signals.as_fd(), PollFlags::IN);
+        }
+        for (index, output) in self.outputs.iter().enumerate() {
+            add(Role::Output(index), output.from.as_fd(), PollFlags::IN);
+        }
+        match &self.input {
+            Some(input) if !input.pending.is_empty() => {
+                add(Role::InputSpace, input.to.as_fd(), PollFlags::OUT);
+            }
+            Some(input) if !input.ended => add(Role::Input, input.from, PollFlags::IN),
+            _ => {}
+        }
+        let (roles, mut fds): (Vec<Role>, Vec<PollFd<'_>>) = set.into_iter().unzip();
+        loop {
+            match poll(&mut fds, None) {
+                Ok(_) => break,
+                Err(Errno::INTR) => {}
+                Err(e) => return Err(Error::System("wait for the container's streams", e.into())),
+            }
+        }
+        let ready = fds.iter().zip(roles).filter(|(fd, _)| !fd.revents().is_empty());
+        Ok(ready.fold(Ready::default(), |ready, (_, role)| ready.with(role)))
+    }
+
+    fn forward_signals(&mut self, process: &Process) -> Result<(), Error> {
+        let Some(signals) = self.signals else { return Ok(()) };
+        while let Ok(Some(info)) = signals.read_signal() {
+            match (info.ssi_signo as i32, self.console) {
+                (libc::SIGWINCH, Some(console)) => copy_window_size(console),
+                (libc::SIGWINCH, None) => {}
+                // It may have ended just now.
+                (signal, _) => drop(process.kill(signal)),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_input(&mut self) {
+        let Some(input) = &mut self.input else { return };
+        let mut buffer = vec![0; CHUNK];
+        match rustix::io::read(input.from, &mut buffer[..]) {
+            Ok(0) | Err(Errno::IO) => {
+                input.ended = true;
+                if !input.terminal {
+                    self.input = None;
+                }
+                return;
+            }
+            Ok(read) => input.pending.extend_from_slice(&buffer[..read]),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(_) => self.input = None,
+        }
+        self.write_input();
+    }
+
+    fn write_input(&mut self) {
+        let Some(input) = &mut self.input else { return };
+        match rustix::io::write(&input.to, &input.pending) {
+            Ok(written) => drop(input.pending.drain(..written)),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            // The container no longer reads.
+            Err(_) => self.input = None,
+        }
+    }
+
+    /// Carries one piece of output; at its end, or when nobody takes it, the stream is closed.
+    fn carry(&mut self, index: usize) -> Result<(), Error> {
+        let output = &self.outputs[index];
+        let mut buffer = vec![0; CHUNK];
+        let read = match rustix::io::read(&output.from, &mut buffer[..]) {
+            Ok(0) | Err(Errno::IO) => {
+                self.outputs.remove(index);
+                return Ok(());
+            }
+            Ok(read) => read,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
+            Err(e) => return Err(Error::System("read the container's output", e.into())),
+        };
+        if let Some(log) = &mut self.log {
+            log.write(output.stream, &buffer[..read])?;
+        }
+        if let Some(to) = output.to
+            && write_all(to, &buffer[..read]).is_err()
+        {
+            self.outputs.remove(index);
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Input<'a> {
+    fn new(from: BorrowedFd<'a>, to: OwnedFd, terminal: bool) -> Result<Input<'a>, Error> {
+        rustix::io::ioctl_fionbio(&to, true)
+            .map_err(|e| Error::System("prepare the container's standard input", e.into()))?;
+        Ok(Input { from, to, pending: Vec::new(), ended: false, terminal })
+    }
+}
+
+#[derive(Default)]
+struct Ready {
+    ended: bool,
+    signals: bool,
+    input: bool,
+    input_space: bool,
+    outputs: Vec<usize>,
+}
+
+impl Ready {
+    fn with(mut self, role: Role) -> Ready {
+        match role {
+            Role::Ended => self.ended = true,
+            Role::Signals => self.signals = true,
+            Role::Output(index) => self.outputs.push(index),
+            Role::Input => self.input = true,
+            Role::InputSpace => self.input_space = true,
+        }
+        self
+    }
+}
+
+enum Role {
+    Ended,
+    Signals,
+    Output(usize),
+    Input,
+    InputSpace,
+}
+
+fn write_all(to: BorrowedFd<'_>, mut data: &[u8]) -> io::Result<()> {
+    while !data.is_empty() {
+        match rustix::io::write(to, data) {
+            Ok(written) => data = &data[written..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
+                let _ = poll(&mut fds, None);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}

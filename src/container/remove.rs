@@ -1,0 +1,70 @@
+//! Removing containers.
+
+use super::error::Error;
+use super::launch::Environment;
+use super::record::{Container, Status};
+use super::stop::kill_and_wait;
+use super::teardown::teardown_and_remove;
+
+/// A container that was removed.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Bytes of its writable layer and log.
+    pub size: u64,
+}
+
+/// Removes a container; a running one is killed first when `force` says so.
+///
+/// # Errors
+/// [`Error::Running`] for a running one without `force`.
+pub fn remove(env: &Environment, container: &Container, force: bool) -> Result<Removed, Error> {
+    if let Status::Running(_) = container.status()? {
+        if !force {
+            return Err(Error::Running(container.record.name.clone()));
+        }
+        kill_and_wait(env, container)?;
+    }
+    let size = disk_usage(&container.dir);
+    // Its supervisor may have removed it meanwhile (--rm).
+    if container.dir.exists() {
+        teardown_and_remove(env, container)?;
+    }
+    Ok(Removed { id: container.record.id.clone(), name: container.record.name.clone(), size })
+}
+
+/// Removes (or, with `dry_run`, only names) all containers that are not running.
+///
+/// # Errors
+/// When the containers cannot be listed or one cannot be removed.
+pub fn prune_stopped(env: &Environment, dry_run: bool) -> Result<Vec<Removed>, Error> {
+    let mut removed = Vec::new();
+    for container in env.containers.list()? {
+        if matches!(container.status()?, Status::Running(_)) {
+            continue;
+        }
+        let Some(_lock) = container.try_lock()? else { continue };
+        if dry_run {
+            let size = disk_usage(&container.dir);
+            removed.push(Removed { id: container.record.id, name: container.record.name, size });
+        } else {
+            removed.push(remove(env, &container, false)?);
+        }
+    }
+    Ok(removed)
+}
+
+/// Bytes that a directory's files take on disk.
+fn disk_usage(dir: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(meta) if meta.is_dir() => disk_usage(&entry.path()),
+        Ok(meta) => meta.blocks() * 512,
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}

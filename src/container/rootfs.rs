@@ -1,0 +1,34 @@
+//! The root that the runtime core mounts for a container: its snapshot.
+
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use super::error::Error;
+use super::launch::Environment;
+use super::record::Container;
+use crate::runtime::Rootfs;
+use crate::snapshot::{Snapshot, create_upper};
+
+/// Gathers the layers of a container and makes its writable directory.
+///
+/// # Errors
+/// When a layer is missing or the directory cannot be made.
+pub fn snapshot(env: &Environment, container: &Container) -> Result<Snapshot, Error> {
+    let layer = |diff_id| env.store.layer(diff_id).ok_or(Error::MissingLayer(*diff_id));
+    let layers = container.record.layers.iter().map(layer).collect::<Result<Vec<_>, _>>()?;
+    let mut snapshot = Snapshot { layers, ephemeral: container.record.options.auto_remove, ..Snapshot::default() };
+    let dir = container.path("rw");
+    if !dir.is_dir() {
+        create_upper(&dir, &snapshot)?;
+    }
+    snapshot.upper = Some(dir);
+    Ok(snapshot)
+}
+
+impl Rootfs for Snapshot {
+    fn mount(
+        &self,
+        userns: Option<BorrowedFd<'_>>,
+    ) -> Result<OwnedFd, Box<dyn std::error::Error + Send + Sync>> {
+        Snapshot::mount(self, userns).map_err(Into::into)
+    }
+}

@@ -1,0 +1,187 @@
+//! From an image's configuration and a user's options to an OCI runtime specification.
+
+mod defaults;
+mod env;
+mod limits;
+mod mounts;
+
+use oci_spec::image::Config;
+use oci_spec::runtime::{
+    Capabilities, Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxIdMapping,
+    LinuxIdMappingBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process,
+    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+};
+
+use super::error::Error;
+use super::idrange::RANGE;
+use super::launch::Environment;
+use super::options::{NetworkMode, Options};
+use super::record::{Container, Record};
+use super::user::Identity;
+
+pub(super) use defaults::all_capabilities;
+pub(super) use env::set as set_env;
+
+/// What is known of a container when it is about to start.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The image's configuration.
+    pub config: Config,
+    /// Who its first process is.
+    pub identity: Identity,
+    /// First host id of its user namespace; none for the host's own.
+    pub first_id: Option<u32>,
+    /// Its address on the bridge.
+    pub address: Option<std::net::Ipv4Addr>,
+    /// Its host name.
+    pub hostname: String,
+    /// Path of its control group below each hierarchy.
+    pub cgroup: String,
+}
+
+/// Reads the configuration of a container's image.
+///
+/// # Errors
+/// When it is gone or damaged.
+pub fn image_config(env: &Environment, record: &Record) -> Result<Config, Error> {
+    let bytes = env.store.read_blob(&record.image_id, crate::image::MAX_DOCUMENT)?;
+    let config: oci_spec::image::ImageConfiguration = serde_json::from_slice(&bytes)
+        .map_err(|source| Error::Record { path: env.store.blob_path(&record.image_id), source })?;
+    Ok(config.config().clone().unwrap_or_default())
+}
+
+/// Builds the specification.
+///
+/// # Errors
+/// When an option names something that does not exist.
+pub fn generate(env: &Environment, container: &Container, facts: &Facts) -> Result<Spec, Error> {
+    let options = &container.record.options;
+    let root = RootBuilder::default().path(container.path("rw")).readonly(options.read_only).build()?;
+    let spec = SpecBuilder::default()
+        .version("1.2.0")
+        .root(root)
+        .hostname(facts.hostname.clone())
+        .process(process(&container.record, facts)?)
+        .mounts(mounts::all(env, container, facts)?)
+        .linux(linux(options, facts)?);
+    Ok(spec.build()?)
+}
+
+fn process(record: &Record, facts: &Facts) -> Result<Process, Error> {
+    let options = &record.options;
+    let identity = &facts.identity;
+    let user = UserBuilder::default()
+        .uid(identity.uid)
+        .gid(identity.gid)
+        .additional_gids(identity.groups.clone())
+        .build()?;
+    let cwd = options.workdir.as_deref().or(facts.config.working_dir().as_deref()).filter(|d| !d.is_empty());
+    let cwd = cwd.unwrap_or("/");
+    if !cwd.starts_with('/') {
+        let reason = "the working directory must be an absolute path".to_string();
+        return Err(Error::Flag { flag: "--workdir", value: cwd.to_string(), reason });
+    }
+    let capabilities = capabilities(options)?;
+    let sets = LinuxCapabilitiesBuilder::default()
+        .bounding(capabilities.clone())
+        .effective(capabilities.clone())
+        .permitted(capabilities)
+        .inheritable(Capabilities::new())
+        .ambient(Capabilities::new())
+        .build()?;
+    let process = ProcessBuilder::default()
+        .terminal(options.tty)
+        .user(user)
+        .args(record.args.clone())
+        .env(env::of(options, facts))
+        .cwd(cwd)
+        .capabilities(sets)
+        .no_new_privileges(false);
+    Ok(process.build()?)
+}
+
+/// Docker's default set, with what is added and without what is dropped; `ALL` stands for all.
+fn capabilities(options: &Options) -> Result<Capabilities, Error> {
+    let parse = |flag, name: &String| {
+        let upper = name.to_ascii_uppercase();
+        let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        bare.parse::<Capability>().map_err(|_| Error::Flag {
+            flag,
+            value: name.clone(),
+            reason: "there is no such capability".to_string(),
+        })
+    };
+    let is_all = |name: &String| name.eq_ignore_ascii_case("all");
+    let mut set: Capabilities = match options.cap_drop.iter().any(is_all) {
+        true => Capabilities::new(),
+        false => defaults::CAPABILITIES.into_iter().collect(),
+    };
+    if options.cap_add.iter().any(is_all) {
+        set.extend(all_capabilities());
+    }
+    for name in options.cap_drop.iter().filter(|n| !is_all(n)) {
+        set.remove(&parse("--cap-drop", name)?);
+    }
+    for name in options.cap_add.iter().filter(|n| !is_all(n)) {
+        set.insert(parse("--cap-add", name)?);
+    }
+    Ok(set)
+}
+
+fn linux(options: &Options, facts: &Facts) -> Result<Linux, Error> {
+    let mut linux = LinuxBuilder::default()
+        .namespaces(namespaces(options, facts)?)
+        .resources(limits::resources(&options.resources)?)
+        .cgroups_path(&facts.cgroup)
+        .masked_paths(defaults::MASKED.map(String::from).to_vec())
+        .readonly_paths(defaults::READ_ONLY.map(String::from).to_vec());
+    if let Some(first_id) = facts.first_id {
+        linux = linux.uid_mappings(mapping(first_id)?).gid_mappings(mapping(first_id)?);
+    }
+    if options.network != NetworkMode::Host {
+        // Low ports and ping sockets need no capability in a network namespace of one's own.
+        let groups = if facts.first_id.is_some() { "0 65535" } else { "0 2147483647" };
+        let sysctls = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", groups)];
+        let sysctls = sysctls.map(|(key, value)| (key.to_string(), value.to_string()));
+        linux = linux.sysctl(std::collections::HashMap::from(sysctls));
+    }
+    Ok(linux.build()?)
+}
+
+fn mapping(first_id: u32) -> Result<Vec<LinuxIdMapping>, Error> {
+    Ok(vec![LinuxIdMappingBuilder::default().container_id(0u32).host_id(first_id).size(RANGE).build()?])
+}
+
+fn namespaces(options: &Options, facts: &Facts) -> Result<Vec<LinuxNamespace>, Error> {
+    use LinuxNamespaceType as Ns;
+    let mut kinds = vec![Ns::Pid, Ns::Ipc, Ns::Uts, Ns::Mount, Ns::Cgroup];
+    if facts.first_id.is_some() {
+        kinds.push(Ns::User);
+    }
+    if options.network != NetworkMode::Host {
+        kinds.push(Ns::Network);
+    }
+    let build = |kind| LinuxNamespaceBuilder::default().typ(kind).build().map_err(Error::from);
+    kinds.into_iter().map(build).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn capabilities_are_added_and_dropped_as_in_docker() {
+        let set = |add: &[&str], drop: &[&str]| {
+            let own = |list: &[&str]| list.iter().map(|s| s.to_string()).collect();
+            capabilities(&Options { cap_add: own(add), cap_drop: own(drop), ..Options::default() })
+        };
+        let default = set(&[], &[]).unwrap();
+        assert_eq!(default.len(), 14);
+        assert!(!default.contains(&Capability::SysAdmin));
+        assert_eq!(set(&[], &["all"]).unwrap().len(), 0);
+        assert_eq!(set(&["net_admin"], &["ALL"]).unwrap(), [Capability::NetAdmin].into());
+        assert!(!set(&["ALL"], &["CAP_SYS_ADMIN"]).unwrap().contains(&Capability::SysAdmin));
+        assert!(set(&["ALL"], &[]).unwrap().contains(&Capability::SysAdmin));
+        assert!(set(&["FLY"], &[]).is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! What is mounted in a container, in order.
+
+use std::path::Path;
+
+use oci_spec::runtime::{Mount, MountBuilder};
+
+use super::Facts;
+use super::defaults::MOUNTS;
+use crate::container::error::Error;
+use crate::container::launch::Environment;
+use crate::container::options::NetworkMode;
+use crate::container::record::Container;
+use crate::container::volume::{MountKind, MountRequest, ensure_volume};
+
+/// The file systems of every container, its network files, and what the user asked for, parents first.
+pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Vec<Mount>, Error> {
+    let options = &container.record.options;
+    let host_network = options.network == NetworkMode::Host;
+    let mut mounts = Vec::new();
+    let requested = |path: &str| options.mounts.iter().any(|m| m.target == Path::new(path));
+    for (destination, kind, mount_options) in MOUNTS {
+        match destination {
+            _ if requested(destination) => {}
+            // A sysfs shows the network namespace's devices, and only that namespace's owner may make one.
+            "/sys" if host_network && facts.first_id.is_some() => mounts.push(host_sys()?),
+            "/sys/fs/cgroup" if host_network && facts.first_id.is_some() => {}
+            _ => mounts.push(mount(destination, kind, kind, mount_options)?),
+        }
+    }
+    for name in ["resolv.conf", "hostname", "hosts"] {
+        let destination = format!("/etc/{name}");
+        if !requested(&destination) {
+            mounts.push(bind(&container.path("etc").join(name), Path::new(&destination), facts, &["rprivate"])?);
+        }
+    }
+    let mut wanted: Vec<&MountRequest> = options.mounts.iter().collect();
+    wanted.sort_by_key(|m| m.target.components().count());
+    for request in wanted {
+        mounts.push(of(env, request, facts)?);
+    }
+    Ok(mounts)
+}
+
+fn host_sys() -> Result<Mount, Error> {
+    mount("/sys", "bind", "/sys", &["rbind", "rro", "nosuid", "noexec", "nodev", "rprivate"])
+}
+
+fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount, Error> {
+    let mut options = vec![request.propagation.as_deref().unwrap_or("rprivate")];
+    match &request.kind {
+        MountKind::Bind(source) => {
+            let source = source.canonicalize().map_err(|_| Error::BindSource(source.clone()))?;
+            options.extend(request.read_only.then_some("rro"));
+            bind(&source, &request.target, facts, &options)
+        }
+        MountKind::Volume(name) => {
+            let source = ensure_volume(env.store.root(), name)?;
+            options.extend(request.read_only.then_some("rro"));
+            bind(&source, &request.target, facts, &options)
+        }
+        MountKind::Tmpfs(list) => {
+            // What Docker mounts with, and what the user says over it.
+            let mut options = vec!["nosuid", "nodev", "noexec"];
+            options.extend(list.iter().map(String::as_str));
+            mount(&request.target.to_string_lossy(), "tmpfs", "tmpfs", &options)
+        }
+    }
+}
+
+/// A bind mount whose files belong, inside, to the ids that they have on disk.
+fn bind(source: &Path, target: &Path, facts: &Facts, options: &[&str]) -> Result<Mount, Error> {
+    let mut options = [&["rbind"], options].concat();
+    options.extend(facts.first_id.is_some().then_some("idmap"));
+    mount(&target.to_string_lossy(), "bind", &source.to_string_lossy(), &options)
+}
+
+fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Result<Mount, Error> {
+    let options: Vec<String> = options.iter().map(|o| o.to_string()).collect();
+    let mount = MountBuilder::default().destination(destination).typ(kind).source(source).options(options);
+    Ok(mount.build()?)
+}

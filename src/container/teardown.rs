@@ -1,0 +1,131 @@
+//! Taking down what a container used, and mending what dead supervisors left.
+
+use std::fs;
+use std::io;
+
+use super::error::Error;
+use super::exit::Exit;
+use super::files::on;
+use super::launch::{Environment, endpoint};
+use super::record::{Container, Running};
+use crate::network;
+use crate::runtime::cgroup::Cgroup;
+
+/// What was found while taking a container down.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Down {
+    /// The memory limit killed something in it.
+    pub oom_killed: bool,
+}
+
+/// Frees network, control group, address and id range of a container whose process is gone or is to go. May be
+/// called again at any time.
+///
+/// # Errors
+/// The first failure; the other steps are tried all the same.
+pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error> {
+    let id = &container.record.id;
+    let running = container.running_record()?;
+    let mut down = Down::default();
+    let mut first = Ok(());
+    let mut step = |result: Result<(), Error>| {
+        if let (Ok(()), Err(error)) = (&first, result) {
+            first = Err(error);
+        }
+    };
+    let cgroup = format!("{}/{}", env.cgroup_parent.trim_end_matches('/'), id);
+    step(remove_cgroup(&cgroup, &mut down));
+    step(disconnect(env, container, running.as_ref()));
+    step(env.addresses().release(id).map_err(Error::from));
+    if let Some(first_id) = running.as_ref().and_then(|r| r.first_id) {
+        step(env.ids().release(first_id, id));
+    }
+    first.map(|()| down)
+}
+
+fn remove_cgroup(path: &str, down: &mut Down) -> Result<(), Error> {
+    let cgroup = Cgroup::open(path)?;
+    down.oom_killed = cgroup.oom_kills().is_ok_and(|kills| kills > 0);
+    cgroup.kill()?;
+    cgroup.delete().map_err(Error::from)
+}
+
+fn disconnect(env: &Environment, container: &Container, running: Option<&Running>) -> Result<(), Error> {
+    match running.and_then(|r| r.address) {
+        Some(address) => network::detach(&endpoint(env, container, address)).map_err(Error::from),
+        None => Ok(()),
+    }
+}
+
+/// Takes a container down and removes its directory and name.
+///
+/// # Errors
+/// When something could not be removed; calling it again goes on.
+pub fn teardown_and_remove(env: &Environment, container: &Container) -> Result<(), Error> {
+    teardown(env, container)?;
+    env.containers.release_name(&container.record.name, &container.record.id)?;
+    remove_dir(&container.dir)
+}
+
+/// Removes a container's directory, its record last, so that a half-removed one is still known.
+fn remove_dir(dir: &std::path::Path) -> Result<(), Error> {
+    let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
+    let rw = dir.join("rw");
+    match fs::remove_dir_all(&rw) {
+        Err(e) if !gone(&e) => return Err(on("remove", &rw)(e)),
+        _ => {}
+    }
+    match fs::remove_dir_all(dir) {
+        Err(e) if !gone(&e) => Err(on("remove", dir)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// Looks after containers whose supervisor is gone: records their end, takes them down, removes those that were
+/// to be removed. One that still runs without a supervisor is left running.
+///
+/// # Errors
+/// When the containers cannot be listed; a single one's failure is only logged.
+pub fn sweep(env: &Environment) -> Result<(), Error> {
+    for dir in env.containers.dirs()? {
+        if let Err(error) = sweep_one(env, &dir) {
+            tracing::warn!(%error, dir = %dir.display(), "container not mended");
+        }
+    }
+    Ok(())
+}
+
+fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
+    let Some(container) = Container::load(dir)? else { return sweep_half_made(dir) };
+    let Some(_lock) = container.try_lock()? else { return Ok(()) };
+    let (running, exit) = (container.running_record()?, container.exit()?);
+    match (&running, &exit) {
+        (Some(running), None) if running.process.is_alive() => return Ok(()),
+        (Some(_), None) => {
+            let down = teardown(env, &container)?;
+            let mut exit = Exit::unknown();
+            exit.oom_killed = down.oom_killed;
+            container.write_exit(&exit)?;
+        }
+        _ => {}
+    }
+    if container.record.options.auto_remove {
+        teardown_and_remove(env, &container)?;
+    }
+    Ok(())
+}
+
+/// A directory without a record, whose maker is gone.
+fn sweep_half_made(dir: &std::path::Path) -> Result<(), Error> {
+    let lock = dir.join("lock");
+    let free = match fs::File::open(&lock) {
+        Ok(file) => {
+            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+        }
+        // Just being made, or removed; a minute is ample for either.
+        Err(_) => fs::metadata(dir)
+            .and_then(|m| m.modified())
+            .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 60)),
+    };
+    if free { remove_dir(dir) } else { Ok(()) }
+}
