@@ -15,7 +15,7 @@ const LOG_LINE: usize = 4096;
 #[derive(Debug)]
 pub struct Context {
     fd: OwnedFd,
-    kind: &'static str,
+    kind: String,
 }
 
 impl Context {
@@ -23,9 +23,9 @@ impl Context {
     ///
     /// # Errors
     /// [`Error::Open`] with `ENODEV` if the kernel has no such file system, `EPERM` if the caller may not mount.
-    pub fn open(kind: &'static str) -> Result<Self, Error> {
+    pub fn open(kind: &str) -> Result<Self, Error> {
         match rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC) {
-            Ok(fd) => Ok(Self { fd, kind }),
+            Ok(fd) => Ok(Self { fd, kind: kind.to_owned() }),
             Err(source) => Err(Error::Open { kind: kind.to_owned(), source }),
         }
     }
@@ -78,7 +78,7 @@ impl Context {
 
     fn check<T>(&self, result: Result<T, Errno>, step: impl FnOnce() -> String) -> Result<T, Error> {
         result.map_err(|source| Error::Refused {
-            kind: self.kind.to_owned(),
+            kind: self.kind.clone(),
             step: step(),
             log: self.log(),
             source,
