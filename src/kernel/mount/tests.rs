@@ -76,7 +76,8 @@ fn a_containers_file_systems_can_be_created_and_attached() {
         let tmpfs = [("mode", Some("1777")), ("size", Some("65536k"))];
         let devpts =
             [("newinstance", None), ("ptmxmode", Some("0666")), ("mode", Some("0620")), ("gid", Some("5"))];
-        let cases: [(&str, &[(&str, Option<&str>)], &str); 6] = [
+        type Case<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)], &'a str);
+        let cases: [Case<'_>; 6] = [
             ("tmpfs", &tmpfs, "."),
             ("proc", &[], "self"),
             ("sysfs", &[], "class/net/lo"),

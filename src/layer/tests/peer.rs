@@ -104,7 +104,16 @@ fn compare(blob: &Path, at: &Path) {
     fs::create_dir_all(&theirs).unwrap();
     let (blob_text, to) = (blob.to_str().unwrap(), theirs.to_str().unwrap());
     let extract = ["--extract", "--preserve-permissions", "--same-owner", "--numeric-owner"];
-    let from = ["--xattrs", "--xattrs-include=*", "--file", blob_text, "--directory", to];
+    // Else a symlink that it makes late changes the time of a directory that it has finished.
+    let from = [
+        "--delay-directory-restore",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--file",
+        blob_text,
+        "--directory",
+        to,
+    ];
     tar(&[&extract[..], &from].concat());
 
     let mut inflated = Vec::new();
