@@ -351,6 +351,10 @@ fn what_is_unpacked_stacks() {
         }
         assert!(!files.exists("c/1").unwrap() && files.exists("a/2").unwrap());
     };
+    // Alone, with no overlay to interpret it, the upper one shows no whiteouts either.
+    let alone = Snapshot { layers: layers[1..].to_vec(), ..Snapshot::default() }.peek().unwrap();
+    assert_eq!(alone.list_dir("new").unwrap().unwrap().len(), 1);
+    assert!(!alone.exists("new/nothing").unwrap());
     let snapshot = Snapshot { layers, ..Snapshot::default() };
     check(&snapshot.peek().unwrap());
     let userns = TestUserNs::new();
