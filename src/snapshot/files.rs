@@ -7,10 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, statat};
 use rustix::io::Errno;
 
 use super::Error;
+
+/// How often a lookup is tried that the rest of the machine disturbs.
+const ATTEMPTS: usize = 256;
 
 /// A read-only view of an image's files.
 #[derive(Debug)]
@@ -69,9 +72,7 @@ impl Files {
             source: e.into(),
         })?;
         // The only layer of an image can hold whiteouts too, and no overlay hides them.
-        let whiteout =
-            FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0;
-        Ok((!whiteout).then_some(stat))
+        Ok((!is_whiteout(&stat)).then_some(stat))
     }
 
     /// Whether anything stands at `path`, symlinks followed inside the image.
@@ -92,12 +93,17 @@ impl Files {
             |source: Errno| Error::File { step: "list", path: path.to_owned(), source: source.into() };
         let Some(fd) = self.open_dir(path)? else { return Ok(None) };
         let mut entries = Vec::new();
-        for entry in Dir::new(fd).map_err(failed)? {
+        for entry in Dir::read_from(&fd).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                entries.push(Entry { name: OsStr::from_bytes(name).to_owned(), kind: entry.file_type() });
+            let (name, kind) = (entry.file_name(), entry.file_type());
+            if name == c"." || name == c".." {
+                continue;
             }
+            let device = kind == FileType::CharacterDevice;
+            if device && is_whiteout(&statat(&fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?) {
+                continue;
+            }
+            entries.push(Entry { name: OsStr::from_bytes(name.to_bytes()).to_owned(), kind });
         }
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Some(entries))
@@ -127,12 +133,19 @@ impl Files {
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         // An empty path is an error for the kernel, and an absolute one starts at the root.
         let inside = Path::new("/").join(path);
-        match openat2(&self.root, &inside, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        let open = || openat2(&self.root, &inside, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+        // A rename or mount anywhere on the machine makes the kernel unsure of a `..` (`openat2(2)`, EAGAIN).
+        let result = (0..ATTEMPTS).map(|_| open()).find(|result| !matches!(result, Err(Errno::AGAIN)));
+        match result.unwrap_or(Err(Errno::AGAIN)) {
             Ok(fd) => Ok(Some(fd)),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(e) => Err(Error::File { step: "open", path: path.to_owned(), source: io::Error::from(e) }),
         }
     }
+}
+
+fn is_whiteout(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice && stat.st_rdev == 0
 }
 
 impl AsFd for Files {

@@ -300,3 +300,65 @@ fn an_image_without_layers_or_with_too_many_is_refused() {
     let error = Snapshot { layers, ..Snapshot::default() }.mount(None).unwrap_err();
     assert_eq!(error.to_string(), "the image has 501 layers, but overlayfs stacks at most 500");
 }
+
+#[test]
+fn what_is_unpacked_stacks() {
+    if skip() {
+        return;
+    }
+    let temp = TempDir::new().unwrap();
+    let store = lay_store::Store::open(&temp.path().join("store")).unwrap();
+    let unpack = |names: &[&str]| {
+        let mut archive = tar::Builder::new(Vec::new());
+        for name in names {
+            let mut header = tar::Header::new_gnu();
+            let directory = name.ends_with('/');
+            header.set_entry_type(if directory {
+                tar::EntryType::Directory
+            } else {
+                tar::EntryType::Regular
+            });
+            header.set_mode(if directory { 0o711 } else { 0o600 });
+            header.set_size(0);
+            archive.append_data(&mut header, name, std::io::empty()).unwrap();
+        }
+        let archive = archive.into_inner().unwrap();
+        let diff_id = lay_store::Digest::of(&archive);
+        crate::layer::unpack(&store, archive.as_slice(), &diff_id, LayerForm::Directory).unwrap()
+    };
+    let layers = vec![
+        unpack(&["a/1", "a/2", "b/1", "c/1", "d/1", "e"]),
+        unpack(&[
+            "a/.wh.1",
+            "a/3",
+            "b/.wh..wh..opq",
+            "b/2",
+            ".wh.c",
+            "d/",
+            ".wh.d",
+            "new/.wh.nothing",
+            "new/1",
+            ".wh.e",
+            "e/1",
+        ]),
+    ];
+    let expected = [("/", "a b d e new"), ("a", "2 3"), ("b", "2"), ("d", ""), ("e", "1"), ("new", "1")];
+    let check = |files: &Files| {
+        for (dir, expected) in expected {
+            let names = files.list_dir(dir).unwrap().unwrap();
+            let names: Vec<_> = names.iter().map(|entry| entry.name.to_str().unwrap()).collect();
+            assert_eq!(names.join(" "), expected, "{dir}");
+        }
+        assert!(!files.exists("c/1").unwrap() && files.exists("a/2").unwrap());
+    };
+    // Alone, with no overlay to interpret it, the upper one shows no whiteouts either.
+    let alone = Snapshot { layers: layers[1..].to_vec(), ..Snapshot::default() }.peek().unwrap();
+    assert_eq!(alone.list_dir("new").unwrap().unwrap().len(), 1);
+    assert!(!alone.exists("new/nothing").unwrap());
+    let snapshot = Snapshot { layers, ..Snapshot::default() };
+    check(&snapshot.peek().unwrap());
+    let userns = TestUserNs::new();
+    check(&Files::new(snapshot.mount(Some(userns.fd.as_fd())).unwrap()));
+    let snapshot = with_upper(snapshot, &temp.path().join("container"));
+    check(&Files::new(snapshot.mount(Some(userns.fd.as_fd())).unwrap()));
+}

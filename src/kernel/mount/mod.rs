@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
 use rustix::io::Errno;
-use rustix::mount::{MountAttrFlags, OpenTreeFlags};
+use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags};
 
 pub use context::Context;
 
@@ -22,6 +22,15 @@ pub enum Error {
     #[error("cannot clone the mount of {path}")]
     Clone {
         /// What was to be cloned.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Errno,
+    },
+    /// `move_mount(2)` failed.
+    #[error("cannot mount at {path}")]
+    Attach {
+        /// Where the mount was to go, as the caller gave it.
         path: PathBuf,
         /// Why.
         #[source]
@@ -70,7 +79,8 @@ impl Error {
     pub fn errno(&self) -> Errno {
         match self {
             Error::Attributes(e) => *e,
-            Error::Clone { source, .. }
+            Error::Attach { source, .. }
+            | Error::Clone { source, .. }
             | Error::IdMap { source, .. }
             | Error::Open { source, .. }
             | Error::Refused { source, .. } => *source,
@@ -152,6 +162,41 @@ pub fn clone_at(dir: impl AsFd, path: &Path, recursive: bool) -> Result<OwnedFd,
     flags.set(OpenTreeFlags::AT_RECURSIVE, recursive);
     rustix::mount::open_tree(dir, path, flags)
         .map_err(|source| Error::Clone { path: path.to_owned(), source })
+}
+
+/// Attaches a detached mount at `path`, seen from the directory `dir`, or at what `dir` stands for, be it a file, if `path`
+/// is empty. A symlink at the end of `path` is not followed, those on the way are: untrusted paths are to be resolved
+/// before.
+///
+/// # Errors
+/// [`Error::Attach`] with the reason of `move_mount(2)`.
+pub fn attach(mount: impl AsFd, dir: impl AsFd, path: &Path) -> Result<(), Error> {
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    rustix::mount::move_mount(mount, "", dir, path, flags)
+        .map_err(|source| Error::Attach { path: path.to_owned(), source })
+}
+
+/// Creates a file system that no device is behind (tmpfs, proc, sysfs, devpts, mqueue, cgroup2, ...) and a detached
+/// mount of it. It belongs to the caller's namespaces: of processes for proc, network for sysfs, IPC for mqueue,
+/// cgroups for cgroup2. An option without value is a flag.
+///
+/// # Errors
+/// [`Error::Open`] or [`Error::Refused`].
+pub fn create(
+    kind: &str,
+    options: &[(&str, Option<&str>)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Error> {
+    let context = Context::open(kind)?;
+    // What mount tables show in the place of a device.
+    context.string("source", kind)?;
+    for (key, value) in options {
+        match value {
+            Some(value) => context.string(key, value)?,
+            None => context.flag(key)?,
+        }
+    }
+    context.mount(attributes)
 }
 
 /// Clones the mount at `path` as [`clone_at`] does and maps its ids to `userns` if there is one: an id that the file

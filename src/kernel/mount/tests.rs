@@ -58,3 +58,54 @@ fn a_detached_clone_is_in_no_mount_table_and_can_be_made_read_only() {
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(dir.path().to_str().unwrap()));
 }
+
+#[test]
+fn a_containers_file_systems_can_be_created_and_attached() {
+    if skip_without_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let work = || {
+        use nix::sched::{CloneFlags, unshare};
+        // Of its own cgroup namespace too: options of cgroup2 in the first one are the machine's.
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWCGROUP).unwrap();
+        let root = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let private = Change { propagation: Some(Propagation::Private), ..Change::default() };
+        set_attributes(&root, &private, true).unwrap();
+        let quiet = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+        let tmpfs = [("mode", Some("1777")), ("size", Some("65536k"))];
+        let devpts =
+            [("newinstance", None), ("ptmxmode", Some("0666")), ("mode", Some("0620")), ("gid", Some("5"))];
+        type Case<'a> = (&'a str, &'a [(&'a str, Option<&'a str>)], &'a str);
+        let cases: [Case<'_>; 6] = [
+            ("tmpfs", &tmpfs, "."),
+            ("proc", &[], "self"),
+            ("sysfs", &[], "class/net/lo"),
+            ("devpts", &devpts, "ptmx"),
+            ("mqueue", &[], "."),
+            ("cgroup2", &[], "cgroup.procs"),
+        ];
+        for (kind, options, file) in cases {
+            let mount = create(kind, options, quiet).unwrap();
+            let at = dir.path().join(kind);
+            std::fs::create_dir(&at).unwrap();
+            attach(&mount, CWD, &at).unwrap();
+            assert!(at.join(file).exists(), "{kind}");
+        }
+        // Over a file, by its descriptor.
+        let (file, source) = (dir.path().join("file"), dir.path().join("source"));
+        std::fs::write(&file, "").unwrap();
+        std::fs::write(&source, "mounted").unwrap();
+        let target = rustix::fs::open(&file, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        attach(clone_idmapped(&source, None, false).unwrap(), &target, Path::new("")).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), b"mounted");
+        let error = attach(create("tmpfs", &[], quiet).unwrap(), CWD, Path::new("/no/such")).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.errno()), ("cannot mount at /no/such", Errno::NOENT));
+        std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap()
+    };
+    let table = std::thread::scope(|scope| scope.spawn(work).join().unwrap());
+    let line = table.lines().find(|line| line.contains(" - tmpfs tmpfs ") && line.contains("size=65536k"));
+    assert!(line.unwrap().contains("nosuid,noexec"), "{table}");
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!table.contains(dir.path().to_str().unwrap()));
+}

@@ -169,20 +169,22 @@ impl<R: BufRead> Reader<R> {
         let malformed = |offset| move |problem| Error::Archive { offset, problem };
         let mut text = Vec::new();
         let mut block = [0; BLOCK as usize];
+        let (mut lines, mut needed) = (0, 1);
         loop {
             if self.left < BLOCK || text.len() as u64 >= pax::MOST {
                 return Err(malformed(self.offset)("malformed sparse map"));
             }
             self.data().read_exact(&mut block).map_err(Error::Read)?;
             text.extend_from_slice(&block);
-            // Parsing from the start again each time would take quadratic time: only when lines may be complete.
-            if text.len() as u64 == BLOCK
-                || (text.len() as u64 / BLOCK).is_power_of_two()
-                || block.contains(&0)
+            // Parsing from the start again after each block would take quadratic time.
+            lines += block.iter().filter(|b| **b == b'\n').count();
+            if lines >= needed
+                && let Some(numbers) = sparse::parse_lines(&text).map_err(malformed(self.offset))?
             {
-                if let Some(numbers) = sparse::parse_lines(&text).map_err(malformed(self.offset))? {
-                    return Ok(numbers);
-                }
+                return Ok(numbers);
+            }
+            if needed == 1 && lines > 0 {
+                needed = sparse::lines(&text).map_err(malformed(self.offset))?;
             }
         }
     }

@@ -54,6 +54,13 @@ pub(super) fn parse_lines(data: &[u8]) -> Result<Option<Vec<u64>>, &'static str>
     Ok((numbers.len() == count).then_some(numbers))
 }
 
+/// How many lines such a map has, by its first line, which is complete.
+pub(super) fn lines(data: &[u8]) -> Result<usize, &'static str> {
+    let first = data.split(|b| *b == b'\n').next().unwrap_or_default();
+    let count = super::number::decimal(first).and_then(|n| usize::try_from(n).ok());
+    count.and_then(|n| n.checked_mul(2)?.checked_add(1)).ok_or("malformed sparse map")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn lines() {
+    fn maps_in_lines() {
+        assert_eq!(lines(b"2\n0"), Ok(5));
+        assert!(lines(b"18446744073709551615\n").is_err());
         assert_eq!(parse_lines(b"2\n0\n512\n1024\n1\n\0\0"), Ok(Some(vec![0, 512, 1024, 1])));
         assert_eq!(parse_lines(b"0\n\0"), Ok(Some(vec![])));
         for more in [&b""[..], b"2", b"2\n0\n512\n1024\n", b"2\n0\n512\n1024\n1"] {

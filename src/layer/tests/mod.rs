@@ -4,6 +4,7 @@ mod archive;
 mod hostile;
 mod listing;
 mod peer;
+mod random;
 mod rules;
 mod stream;
 
