@@ -1,1 +1,147 @@
-//! The command line: one file a command; flags, calls, printing.
+//! The command line: one file a command, with its flags, its calls and its printing.
+
+mod check;
+mod context;
+mod exec;
+mod failure;
+mod filter;
+mod flags;
+mod history;
+mod human;
+mod images;
+mod info;
+mod inspect;
+mod kill;
+mod login;
+mod logout;
+mod logs;
+mod monitor;
+mod output;
+mod progress;
+mod prune;
+mod ps;
+mod pull;
+mod rm;
+mod rmi;
+mod run;
+mod stop;
+mod tag;
+mod template;
+mod wait;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use context::Context;
+pub use failure::Failure;
+
+/// Exit code for flags that make no sense, as Docker's.
+pub const USAGE: u8 = 125;
+
+/// A daemonless container engine whose centre is the image.
+#[derive(Debug, Parser)]
+#[command(name = "lay", version, propagate_version = false, subcommand_required = true, max_term_width = 110)]
+pub struct Cli {
+    /// Directory of images and containers [default: /var/lib/lay]
+    #[arg(long, global = true, env = "LAY_ROOT", hide_env_values = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Say on stderr what is being done
+    #[arg(long, global = true, env = "LAY_DEBUG", hide_env_values = true)]
+    debug: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create a container from an image and run a command in it
+    Run(Box<run::Run>),
+    /// Run a command in a running container
+    Exec(exec::Exec),
+    /// List containers
+    Ps(ps::Ps),
+    /// Show what a container printed
+    Logs(logs::Logs),
+    /// Stop running containers
+    Stop(stop::Stop),
+    /// Send a signal to running containers
+    Kill(kill::Kill),
+    /// Wait until containers end, and print their exit codes
+    Wait(wait::Wait),
+    /// Remove containers
+    Rm(rm::Rm),
+    /// Get an image from a registry
+    Pull(pull::Pull),
+    /// List images
+    Images(images::Images),
+    /// Give an image another name
+    Tag(tag::Tag),
+    /// Remove images
+    Rmi(rmi::Rmi),
+    /// Show how an image was made
+    History(history::History),
+    /// Show all about containers or images, as JSON
+    Inspect(inspect::Inspect),
+    /// Log in to a registry
+    Login(login::Login),
+    /// Log out of a registry
+    Logout(logout::Logout),
+    /// Remove what nothing refers to
+    Prune(prune::Prune),
+    /// Check that all images are whole
+    Check(check::Check),
+    /// Show how this machine and lay fit together
+    Info(info::Info),
+    /// Watch over a detached container
+    #[command(hide = true)]
+    Monitor(monitor::Monitor),
+}
+
+/// Runs a command; returns its exit code.
+///
+/// # Errors
+/// With a message for the user and an exit code.
+pub fn run(cli: Cli) -> Result<u8, Failure> {
+    if cli.debug {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_writer(std::io::stderr)
+            .without_time()
+            .init();
+    }
+    let context = Context::new(cli.root)?;
+    match cli.command {
+        Command::Run(command) => command.run(&context),
+        Command::Exec(command) => command.run(&context),
+        Command::Ps(command) => command.run(&context),
+        Command::Logs(command) => command.run(&context),
+        Command::Stop(command) => command.run(&context),
+        Command::Kill(command) => command.run(&context),
+        Command::Wait(command) => command.run(&context),
+        Command::Rm(command) => command.run(&context),
+        Command::Pull(command) => command.run(&context),
+        Command::Images(command) => command.run(&context),
+        Command::Tag(command) => command.run(&context),
+        Command::Rmi(command) => command.run(&context),
+        Command::History(command) => command.run(&context),
+        Command::Inspect(command) => command.run(&context),
+        Command::Login(command) => command.run(&context),
+        Command::Logout(command) => command.run(&context),
+        Command::Prune(command) => command.run(&context),
+        Command::Check(command) => command.run(&context),
+        Command::Info(command) => command.run(&context),
+        Command::Monitor(command) => command.run(&context),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+}

@@ -31,7 +31,12 @@ pub struct Created {
 /// # Errors
 /// When options contradict each other, the name is taken, a layer is missing or the disk is full;
 /// nothing is left behind then.
-pub fn create(env: &Environment, image: &Image, image_name: &str, options: Options) -> Result<Created, Error> {
+pub fn create(
+    env: &Environment,
+    image: &Image,
+    image_name: &str,
+    options: Options,
+) -> Result<Created, Error> {
     options.resources.check()?;
     // Until the record names the layers, this keeps a collection from taking them.
     let lease = env.store.lease()?;

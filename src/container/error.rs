@@ -33,7 +33,9 @@ pub enum Error {
     #[error("container id {0} is ambiguous; give more of it")]
     Ambiguous(String),
     /// The name is taken.
-    #[error("the container name '{name}' is already in use by container {id}; remove or rename that container")]
+    #[error(
+        "the container name '{name}' is already in use by container {id}; remove or rename that container"
+    )]
     NameInUse {
         /// The name.
         name: String,
@@ -41,7 +43,9 @@ pub enum Error {
         id: String,
     },
     /// The name holds what a name may not hold.
-    #[error("invalid container name '{0}': letters, digits, '_', '.' and '-' are allowed, beginning with a letter or digit")]
+    #[error(
+        "invalid container name '{0}': letters, digits, '_', '.' and '-' are allowed, beginning with a letter or digit"
+    )]
     InvalidName(String),
     /// The operation needs a running container.
     #[error("container {0} is not running")]
@@ -75,7 +79,9 @@ pub enum Error {
     #[error("bind source path does not exist: {0}")]
     BindSource(PathBuf),
     /// No id range is free for another user namespace.
-    #[error("no free id range for a user namespace in the pool {first}:{count}; enlarge it in the configuration")]
+    #[error(
+        "no free id range for a user namespace in the pool {first}:{count}; enlarge it in the configuration"
+    )]
     NoIdRange {
         /// First id of the pool.
         first: u32,

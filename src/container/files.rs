@@ -28,8 +28,8 @@ pub fn write(path: &Path, data: &[u8]) -> Result<(), Error> {
 
 /// Writes a value as JSON, atomically.
 pub fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), Error> {
-    let data = serde_json::to_vec(value)
-        .map_err(|source| Error::Record { path: path.to_path_buf(), source })?;
+    let data =
+        serde_json::to_vec(value).map_err(|source| Error::Record { path: path.to_path_buf(), source })?;
     write(path, &data)
 }
 

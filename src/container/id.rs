@@ -5,18 +5,19 @@ use std::io;
 use super::error::Error;
 
 const ADJECTIVES: [&str; 48] = [
-    "agile", "amber", "bold", "brave", "bright", "brisk", "calm", "civil", "clear", "clever", "cosy", "crisp",
-    "eager", "early", "exact", "fair", "fleet", "fond", "fresh", "gentle", "glad", "grand", "happy", "hardy",
-    "honest", "jolly", "keen", "kind", "light", "lively", "loyal", "lucid", "mellow", "merry", "neat", "noble",
-    "patient", "plain", "polite", "proud", "quick", "quiet", "ready", "sharp", "steady", "sunny", "tidy", "warm",
+    "agile", "amber", "bold", "brave", "bright", "brisk", "calm", "civil", "clear", "clever", "cosy",
+    "crisp", "eager", "early", "exact", "fair", "fleet", "fond", "fresh", "gentle", "glad", "grand", "happy",
+    "hardy", "honest", "jolly", "keen", "kind", "light", "lively", "loyal", "lucid", "mellow", "merry",
+    "neat", "noble", "patient", "plain", "polite", "proud", "quick", "quiet", "ready", "sharp", "steady",
+    "sunny", "tidy", "warm",
 ];
 
 const NOUNS: [&str; 48] = [
     "acorn", "alder", "anchor", "aspen", "badger", "beacon", "birch", "bison", "bridge", "brook", "cedar",
-    "cliff", "comet", "crane", "delta", "eagle", "falcon", "fern", "finch", "fjord", "gannet", "grove", "harbor",
-    "heron", "island", "kestrel", "lagoon", "lantern", "lark", "maple", "marten", "meadow", "orchard", "osprey",
-    "otter", "pebble", "pine", "plover", "prairie", "raven", "reef", "robin", "sparrow", "spruce", "summit",
-    "thistle", "willow", "wren",
+    "cliff", "comet", "crane", "delta", "eagle", "falcon", "fern", "finch", "fjord", "gannet", "grove",
+    "harbor", "heron", "island", "kestrel", "lagoon", "lantern", "lark", "maple", "marten", "meadow",
+    "orchard", "osprey", "otter", "pebble", "pine", "plover", "prairie", "raven", "reef", "robin", "sparrow",
+    "spruce", "summit", "thistle", "willow", "wren",
 ];
 
 /// A new id: 32 random bytes in hexadecimal.

@@ -12,11 +12,11 @@ use super::files::{on, write, write_json};
 use super::idrange::IdPool;
 use super::options::{NetworkMode, UsernsMode};
 use super::process::ProcessId;
-use super::streams::{Streams, open_io};
 use super::record::{Container, Running};
 use super::rootfs::snapshot;
 use super::set::Containers;
 use super::spec::{self, Facts};
+use super::streams::{Streams, open_io};
 use super::teardown::teardown;
 use super::user;
 use crate::network::{self, Allocator, Bridge, Endpoint, Published};
@@ -111,8 +111,13 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
         init: record.options.init,
         die_with_parent: options.die_with_parent,
     })?;
-    container.write_running(&running(&facts, created.pid())?)?;
+    let mut state = running(&facts, created.pid())?;
+    container.write_running(&state)?;
     let published = connect(env, container, &facts, &created)?;
+    if let Some(published) = &published {
+        state.ports = published.mappings().to_vec();
+        container.write_running(&state)?;
+    }
     let (process, console) = created.start()?;
     let streams = Streams::of(console, pipes)?;
     Ok(Launched { process, streams, published })
@@ -155,6 +160,7 @@ fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
         mac: facts.address.map(|a| network::mac_of(a).to_string()),
         cgroup: facts.cgroup.clone(),
         first_id: facts.first_id,
+        ports: Vec::new(),
     })
 }
 
@@ -207,4 +213,3 @@ pub(super) fn endpoint(env: &Environment, container: &Container, address: std::n
         ports: container.record.options.ports.clone(),
     }
 }
-

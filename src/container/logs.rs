@@ -178,8 +178,8 @@ fn print<'a>(
     stderr: &'a mut dyn Write,
     path: &Path,
 ) -> Result<(), Error> {
-    let entry: Entry<'_> = serde_json::from_slice(line)
-        .map_err(|source| Error::Record { path: path.to_path_buf(), source })?;
+    let entry: Entry<'_> =
+        serde_json::from_slice(line).map_err(|source| Error::Record { path: path.to_path_buf(), source })?;
     let out = if entry.stream == Stream::Stdout { stdout } else { stderr };
     let result = match options.timestamps {
         true => write!(out, "{} {}", entry.time, entry.log),
@@ -206,7 +206,12 @@ mod tests {
             .lines()
             .map(|l| serde_json::from_str::<Entry<'_>>(l).map(|e| (e.log.into_owned(), e.stream)).unwrap())
             .collect();
-        let expected = [("one\n", Stream::Stdout), ("err\n", Stream::Stderr), ("two\n", Stream::Stdout), ("no newline", Stream::Stdout)];
+        let expected = [
+            ("one\n", Stream::Stdout),
+            ("err\n", Stream::Stderr),
+            ("two\n", Stream::Stdout),
+            ("no newline", Stream::Stdout),
+        ];
         assert_eq!(logs, expected.map(|(l, s)| (l.to_string(), s)));
     }
 }

@@ -60,7 +60,9 @@ pub(super) fn raw_terminal(
     stdin: Option<BorrowedFd<'_>>,
 ) -> Result<Option<RawTerminal<'_>>, Error> {
     match stdin {
-        Some(stdin) if terminal_inside && rustix::termios::isatty(stdin) => RawTerminal::enter(stdin).map(Some),
+        Some(stdin) if terminal_inside && rustix::termios::isatty(stdin) => {
+            RawTerminal::enter(stdin).map(Some)
+        }
         _ => Ok(None),
     }
 }
@@ -145,8 +147,7 @@ pub fn detach(created: Created) -> Result<Container, Error> {
 pub fn monitor_main(env: &Environment, dir: &Path, lock_fd: i32, report_fd: i32) -> Result<(), Error> {
     let (lock, report) = (super::sys::adopt(lock_fd)?, super::sys::adopt(report_fd)?);
     rustix::process::setsid().map_err(|e| Error::System("start a session", e.into()))?;
-    let container =
-        Container::load(dir)?.ok_or_else(|| Error::NotFound(dir.display().to_string()))?;
+    let container = Container::load(dir)?.ok_or_else(|| Error::NotFound(dir.display().to_string()))?;
     let started = start_detached(env, &container);
     tell(report, &started)?;
     let Ok((launched, log)) = started else { return Ok(()) };

@@ -64,8 +64,11 @@ impl Resources {
     /// # Errors
     /// When the value is no number, not positive, or under the kernel's least quota of 1 ms.
     pub fn quota_of_cpus(text: &str) -> Result<i64, Error> {
-        let bad =
-            |reason: &str| Error::Flag { flag: "--cpus", value: text.to_string(), reason: reason.to_string() };
+        let bad = |reason: &str| Error::Flag {
+            flag: "--cpus",
+            value: text.to_string(),
+            reason: reason.to_string(),
+        };
         let cpus: f64 = text.parse().map_err(|_| bad("not a number"))?;
         let online = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         if !cpus.is_finite() || cpus < 0.01 {
@@ -95,7 +98,11 @@ impl Resources {
                 return bad("--memory-swap", swap, "it needs --memory as well");
             }
             (Some(memory), Some(swap)) if swap >= 0 && swap < memory => {
-                return bad("--memory-swap", swap, "it counts memory and swap together, so it cannot be less than --memory");
+                return bad(
+                    "--memory-swap",
+                    swap,
+                    "it counts memory and swap together, so it cannot be less than --memory",
+                );
             }
             _ => {}
         }
@@ -189,7 +196,14 @@ mod tests {
 
     #[test]
     fn sizes_as_docker_reads_them() {
-        let cases = [("64m", 64 << 20), ("1g", 1 << 30), ("1.5k", 1536), ("512KB", 512 << 10), ("7", 7), ("3MiB", 3 << 20)];
+        let cases = [
+            ("64m", 64 << 20),
+            ("1g", 1 << 30),
+            ("1.5k", 1536),
+            ("512KB", 512 << 10),
+            ("7", 7),
+            ("3MiB", 3 << 20),
+        ];
         for (text, bytes) in cases {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }

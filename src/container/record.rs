@@ -55,6 +55,9 @@ pub struct Running {
     pub cgroup: String,
     /// First host id of its user namespace.
     pub first_id: Option<u32>,
+    /// Its published ports, with those that were chosen for it.
+    #[serde(default)]
+    pub ports: Vec<crate::network::PortMapping>,
 }
 
 /// What a container is doing, derived from its records and processes.
@@ -145,7 +148,12 @@ impl Container {
     /// Takes the supervisor's lock, which dies with its holder; none when another process has it.
     pub(super) fn try_lock(&self) -> Result<Option<OwnedFd>, Error> {
         let path = self.path("lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(on("open", &path))?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(on("open", &path))?;
         match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Some(file.into())),
             Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),

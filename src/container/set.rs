@@ -103,9 +103,18 @@ impl Containers {
     /// # Errors
     /// When a record cannot be read: then nothing may be collected.
     pub fn roots(&self) -> Result<Vec<Digest>, Error> {
+        self.roots_without(&[])
+    }
+
+    /// The same, as if the containers with these ids were gone.
+    ///
+    /// # Errors
+    /// As [`Containers::roots`].
+    pub fn roots_without(&self, gone: &[&str]) -> Result<Vec<Digest>, Error> {
         let mut roots = Vec::new();
         for dir in self.dirs()? {
-            if let Some(container) = Container::load(&dir)? {
+            if let Some(container) = Container::load(&dir)?.filter(|c| !gone.contains(&c.record.id.as_str()))
+            {
                 roots.push(container.record.manifest);
                 roots.extend(container.record.layers);
             }
@@ -118,7 +127,8 @@ impl Containers {
     /// # Errors
     /// When the containers cannot be listed.
     pub fn claims(&self) -> Result<Vec<crate::image::Claim>, Error> {
-        let claim = |c: Container| crate::image::Claim { container: c.record.name, manifest: c.record.manifest };
+        let claim =
+            |c: Container| crate::image::Claim { container: c.record.name, manifest: c.record.manifest };
         Ok(self.list()?.into_iter().map(claim).collect())
     }
 

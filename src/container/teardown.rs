@@ -119,9 +119,7 @@ fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
 fn sweep_half_made(dir: &std::path::Path) -> Result<(), Error> {
     let lock = dir.join("lock");
     let free = match fs::File::open(&lock) {
-        Ok(file) => {
-            rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
-        }
+        Ok(file) => rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok(),
         // Just being made, or removed; a minute is ample for either.
         Err(_) => fs::metadata(dir)
             .and_then(|m| m.modified())

@@ -58,9 +58,7 @@ fn resolve_in(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error> 
     };
     let home = if home.is_empty() { "/" } else { home }.to_string();
     match wanted_group {
-        Some(wanted) => {
-            Ok(Identity { uid, gid: find_group(wanted, group)?, groups: Vec::new(), home })
-        }
+        Some(wanted) => Ok(Identity { uid, gid: find_group(wanted, group)?, groups: Vec::new(), home }),
         None => {
             let groups = name.map(|name| groups_of(name, group)).unwrap_or_default();
             Ok(Identity { uid, gid, groups, home })
@@ -130,8 +128,10 @@ fn parse_id(text: &str) -> Result<Option<u32>, Error> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1001:A:/home/alice:/bin/sh\n1000x:x:7:8::/:\nbroken\n";
-    const GROUP: &str = "root:x:0:\nalice:x:1001:\nwheel:x:10:root,alice\naudio:x:63:bob, alice\nvideo:x:39:\n";
+    const PASSWD: &str =
+        "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1001:A:/home/alice:/bin/sh\n1000x:x:7:8::/:\nbroken\n";
+    const GROUP: &str =
+        "root:x:0:\nalice:x:1001:\nwheel:x:10:root,alice\naudio:x:63:bob, alice\nvideo:x:39:\n";
 
     fn identity(uid: u32, gid: u32, groups: &[u32], home: &str) -> Identity {
         Identity { uid, gid, groups: groups.to_vec(), home: home.into() }

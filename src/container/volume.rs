@@ -92,7 +92,22 @@ pub fn parse_tmpfs(text: &str) -> Result<MountRequest, Error> {
     let mut list: Vec<String> = Vec::new();
     for option in options.split(',').filter(|o| !o.is_empty()) {
         let key = option.split('=').next().unwrap_or_default();
-        let known = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "rw", "ro", "exec", "noexec", "suid", "nosuid", "dev", "nodev"];
+        let known = [
+            "size",
+            "mode",
+            "uid",
+            "gid",
+            "nr_inodes",
+            "nr_blocks",
+            "rw",
+            "ro",
+            "exec",
+            "noexec",
+            "suid",
+            "nosuid",
+            "dev",
+            "nodev",
+        ];
         if !known.contains(&key) {
             return Err(bad(&format!("unknown option '{option}'")));
         }

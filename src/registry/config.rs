@@ -1,6 +1,7 @@
 //! What the configuration says about registries: mirrors, plain HTTP, certificates.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -56,6 +57,18 @@ pub enum MirrorError {
     /// Has a user name, a password, a query or a fragment.
     #[error("mirror '{0}' may hold only a host, a port and a path")]
     Parts(String),
+}
+
+impl fmt::Display for Mirror {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.plain_http {
+            Some(true) => "http://",
+            Some(false) => "https://",
+            None => "",
+        })?;
+        f.write_str(&self.authority)?;
+        if self.prefix.is_empty() { Ok(()) } else { write!(f, "/{}", self.prefix) }
+    }
 }
 
 impl TryFrom<String> for Mirror {

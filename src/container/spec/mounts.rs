@@ -30,7 +30,12 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
     for name in ["resolv.conf", "hostname", "hosts"] {
         let destination = format!("/etc/{name}");
         if !requested(&destination) {
-            mounts.push(bind(&container.path("etc").join(name), Path::new(&destination), facts, &["rprivate"])?);
+            mounts.push(bind(
+                &container.path("etc").join(name),
+                Path::new(&destination),
+                facts,
+                &["rprivate"],
+            )?);
         }
     }
     let mut wanted: Vec<&MountRequest> = options.mounts.iter().collect();

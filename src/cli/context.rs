@@ -1,0 +1,81 @@
+//! What commands share: configuration, store, containers.
+
+use std::path::PathBuf;
+
+use lay_store::{LayerForm, Store};
+
+use super::failure::{Failure, Tried};
+use crate::config::Config;
+use crate::container::{Containers, Environment};
+use crate::network::Bridge;
+use crate::registry::{Access, Credentials};
+
+/// Where images and containers are unless told otherwise.
+const ROOT: &str = "/var/lib/lay";
+
+/// Configuration and place of the store.
+#[derive(Debug)]
+pub struct Context {
+    /// All settings.
+    pub config: Config,
+    /// The store's directory.
+    pub root: PathBuf,
+}
+
+impl Context {
+    /// Reads the configuration. `root` wins over it.
+    pub fn new(root: Option<PathBuf>) -> Result<Context, Failure> {
+        let config = Config::load().tried(|| "cannot read the configuration".to_string())?;
+        let root = root.or_else(|| config.store.root.clone()).unwrap_or_else(default_root);
+        let root = std::path::absolute(&root).tried(|| format!("cannot use {}", root.display()))?;
+        Ok(Context { config, root })
+    }
+
+    /// The store, made if it is missing.
+    pub fn store(&self) -> Result<Store, Failure> {
+        Store::open(&self.root).tried(|| format!("cannot open the store {}", self.root.display()))
+    }
+
+    /// Store, containers and the machine's part of the configuration.
+    pub fn environment(&self) -> Result<Environment, Failure> {
+        let store = self.store()?;
+        let containers = Containers::open(store.root()).tried(|| "cannot open the containers".to_string())?;
+        let network = &self.config.network;
+        let gateway = network.subnet.hosts().next().unwrap_or(network.subnet.addr());
+        Ok(Environment {
+            store,
+            containers,
+            bridge: Bridge {
+                name: network.bridge.clone(),
+                subnet: network.subnet,
+                gateway,
+                mtu: network.mtu,
+            },
+            cgroup_parent: self.config.cgroup.parent.clone(),
+            id_pool: (self.config.userns.first_id, self.config.userns.count),
+        })
+    }
+
+    /// How registries are reached.
+    pub fn access(&self) -> Access {
+        Access {
+            registries: self.config.registry.clone(),
+            credentials: Credentials::from_env(),
+            ..Access::default()
+        }
+    }
+
+    /// What new layers are turned into, and why.
+    pub fn layer_form(&self) -> (LayerForm, String) {
+        (LayerForm::Directory, "one directory tree a layer".to_string())
+    }
+}
+
+fn default_root() -> PathBuf {
+    if rustix::process::geteuid().is_root() {
+        return PathBuf::from(ROOT);
+    }
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+    data.map_or_else(|| PathBuf::from(ROOT), |data| data.join("lay"))
+}

@@ -1,0 +1,69 @@
+//! `lay exec`
+
+use clap::{ArgAction, Args};
+
+use super::USAGE;
+use super::context::Context;
+use super::failure::Failure;
+use super::flags::environment;
+use crate::container::{self, ExecOptions};
+
+/// Run a command in a running container
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub struct Exec {
+    /// Pass stdin on
+    #[arg(short, long)]
+    interactive: bool,
+    /// Give the command a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Set an environment variable
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Working directory in the container
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+    /// User, by name or number, and group
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Give the command all capabilities of the container's user namespace
+    #[arg(long)]
+    privileged: bool,
+    /// Show this help
+    #[arg(short, long, action = ArgAction::Help)]
+    help: Option<bool>,
+    /// Name or id of a container
+    container: String,
+    /// Command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl Exec {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let env = context.environment()?;
+        let options = ExecOptions {
+            args: self.command.clone(),
+            env: environment(&[], &self.env)?,
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            tty: self.tty,
+            stdin: self.interactive,
+            privileged: self.privileged,
+        };
+        let run = || {
+            let container = env.containers.find(&self.container)?;
+            container::exec(&env, &container, &options)
+        };
+        let code = run().map_err(|error| {
+            let code = match &error {
+                container::Error::NotFound(_) | container::Error::NotRunning(_) => 1,
+                error => error.exit_code(),
+            };
+            Failure::of(&format!("cannot execute in {}", self.container), &error).with_code(code)
+        })?;
+        Ok(u8::try_from(code).unwrap_or(USAGE))
+    }
+}

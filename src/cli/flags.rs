@@ -1,0 +1,297 @@
+//! Flags that say what a container is like.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args};
+
+use super::failure::{Failure, Tried};
+use crate::container::{NetworkMode, Options, Resources, UsernsMode, parse_bytes, parse_tmpfs, parse_volume};
+use crate::network::PortMapping;
+
+/// Flags of commands that create a container.
+#[derive(Args, Debug)]
+pub struct CreateFlags {
+    /// Name of the container; one is made up without
+    #[arg(long)]
+    name: Option<String>,
+    /// Keep stdin open and pass it on
+    #[arg(short, long)]
+    pub interactive: bool,
+    /// Give the container a terminal
+    #[arg(short, long)]
+    tty: bool,
+    /// Remove the container when it ends
+    #[arg(long)]
+    rm: bool,
+    /// Set an environment variable; NAME alone takes the value from here
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Working directory in the container
+    #[arg(short, long, value_name = "DIR")]
+    workdir: Option<String>,
+    /// User, by name or number, and group
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
+    /// Run this instead of the image's entrypoint
+    #[arg(long, value_name = "COMMAND")]
+    entrypoint: Option<String>,
+    /// Mount a file, directory or named volume
+    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    volume: Vec<String>,
+    /// Mount memory
+    #[arg(long, value_name = "TARGET[:OPTIONS]")]
+    tmpfs: Vec<String>,
+    /// Forbid writing to the container's root
+    #[arg(long)]
+    read_only: bool,
+    /// Host name
+    #[arg(short = 'h', long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Run a small process 1 that reaps orphans and forwards signals
+    #[arg(long)]
+    init: bool,
+    /// CPUs' worth of time, such as 0.5
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    cpus: Option<String>,
+    /// Weight among containers that compete, 1024 by default
+    #[arg(short, long, value_name = "N", help_heading = "Limits")]
+    cpu_shares: Option<u64>,
+    /// Processors to run on, such as 0-1
+    #[arg(long, value_name = "LIST", help_heading = "Limits")]
+    cpuset_cpus: Option<String>,
+    /// Memory nodes to use
+    #[arg(long, value_name = "LIST", help_heading = "Limits")]
+    cpuset_mems: Option<String>,
+    /// Most memory, such as 64m
+    #[arg(short, long, value_name = "BYTES", help_heading = "Limits")]
+    memory: Option<String>,
+    /// Most memory and swap together; -1 for any amount of swap
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, help_heading = "Limits")]
+    memory_swap: Option<String>,
+    /// Readiness to swap, 0 to 100
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    memory_swappiness: Option<u64>,
+    /// Most processes [default: 4096]; -1 for any number
+    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Limits")]
+    pids_limit: Option<i64>,
+    /// bridge, none or host
+    #[arg(long, alias = "net", default_value = "bridge", help_heading = "Network")]
+    network: String,
+    /// Make a port of the container reachable by a port of this host
+    #[arg(short, long, value_name = "[[ADDRESS:]PORT:]PORT[/udp]", help_heading = "Network")]
+    publish: Vec<String>,
+    /// Add a line to /etc/hosts
+    #[arg(long, value_name = "NAME:ADDRESS", help_heading = "Network")]
+    add_host: Vec<String>,
+    /// Use this name server
+    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
+    dns: Vec<IpAddr>,
+    /// Add a capability, or ALL
+    #[arg(long, value_name = "CAPABILITY", help_heading = "Security")]
+    cap_add: Vec<String>,
+    /// Drop a capability, or ALL
+    #[arg(long, value_name = "CAPABILITY", help_heading = "Security")]
+    cap_drop: Vec<String>,
+    /// auto: a user namespace of its own; host: none
+    #[arg(long, default_value = "auto", help_heading = "Security")]
+    userns: String,
+    /// Add a label
+    #[arg(short, long, value_name = "KEY[=VALUE]")]
+    label: Vec<String>,
+    /// Signal that asks the container to stop
+    #[arg(long, value_name = "SIGNAL")]
+    stop_signal: Option<String>,
+    /// Write the container's id to a file
+    #[arg(long, value_name = "FILE")]
+    cidfile: Option<PathBuf>,
+    /// Show this help
+    #[arg(long, action = ArgAction::Help)]
+    help: Option<bool>,
+}
+
+impl CreateFlags {
+    /// What the flags say, with the command and its arguments.
+    pub fn options(&self, command: &[String]) -> Result<Options, Failure> {
+        let bad = || "invalid flag".to_string();
+        let mut mounts = Vec::new();
+        for volume in &self.volume {
+            mounts.push(parse_volume(volume).tried(bad)?);
+        }
+        for tmpfs in &self.tmpfs {
+            mounts.push(parse_tmpfs(tmpfs).tried(bad)?);
+        }
+        let mut ports = Vec::new();
+        for publish in &self.publish {
+            ports.extend(PortMapping::parse(publish).tried(bad)?);
+        }
+        if let Some(entry) = self.add_host.iter().find(|e| !is_host(e)) {
+            return Err(Failure::new(format!(
+                "invalid value '{entry}' for --add-host: expected NAME:ADDRESS"
+            )));
+        }
+        let network = network(&self.network)?;
+        if network != NetworkMode::Bridge && !ports.is_empty() {
+            return Err(Failure::new(format!("--publish needs --network bridge, not {}", self.network)));
+        }
+        Ok(Options {
+            name: self.name.clone(),
+            command: command.to_vec(),
+            entrypoint: self.entrypoint.clone(),
+            env: environment(&self.env_file, &self.env)?,
+            workdir: self.workdir.clone(),
+            user: self.user.clone(),
+            hostname: self.hostname.clone(),
+            tty: self.tty,
+            interactive: self.interactive,
+            auto_remove: self.rm,
+            init: self.init,
+            read_only: self.read_only,
+            network,
+            userns: userns(&self.userns)?,
+            ports,
+            mounts,
+            add_hosts: self.add_host.clone(),
+            dns: self.dns.clone(),
+            labels: self.label.clone(),
+            stop_signal: self.stop_signal.clone(),
+            resources: self.resources()?,
+            cap_add: self.cap_add.clone(),
+            cap_drop: self.cap_drop.clone(),
+            cidfile: self.cidfile.clone(),
+        })
+    }
+
+    fn resources(&self) -> Result<Resources, Failure> {
+        let bytes = |flag: &str, text: &Option<String>| match text.as_deref() {
+            None => Ok(None),
+            Some("-1") => Ok(Some(-1)),
+            Some(text) => parse_bytes(text)
+                .map(Some)
+                .map_err(|reason| Failure::new(format!("invalid value '{text}' for {flag}: {reason}"))),
+        };
+        let quota = self.cpus.as_deref().map(Resources::quota_of_cpus).transpose();
+        let resources = Resources {
+            cpu_quota: quota.tried(|| "invalid flag".to_string())?,
+            cpu_shares: self.cpu_shares,
+            cpuset_cpus: self.cpuset_cpus.clone(),
+            cpuset_mems: self.cpuset_mems.clone(),
+            memory: bytes("--memory", &self.memory)?,
+            memory_swap: bytes("--memory-swap", &self.memory_swap)?,
+            memory_swappiness: self.memory_swappiness,
+            pids_limit: self.pids_limit,
+        };
+        resources.check().tried(|| "invalid flag".to_string())?;
+        Ok(resources)
+    }
+}
+
+fn is_host(entry: &str) -> bool {
+    entry.split_once(':').is_some_and(|(name, address)| {
+        !name.is_empty() && (address == "host-gateway" || address.parse::<IpAddr>().is_ok())
+    })
+}
+
+fn network(text: &str) -> Result<NetworkMode, Failure> {
+    match text {
+        "bridge" | "default" => Ok(NetworkMode::Bridge),
+        "none" => Ok(NetworkMode::None),
+        "host" => Ok(NetworkMode::Host),
+        _ => Err(Failure::new(format!("invalid value '{text}' for --network: it is bridge, none or host"))),
+    }
+}
+
+fn userns(text: &str) -> Result<UsernsMode, Failure> {
+    match text {
+        "auto" | "" => Ok(UsernsMode::Auto),
+        "host" => Ok(UsernsMode::Host),
+        _ => Err(Failure::new(format!("invalid value '{text}' for --userns: it is auto or host"))),
+    }
+}
+
+/// Files first, then flags; a name without a value takes the value from this process's environment, if it has one.
+pub fn environment(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>, Failure> {
+    let mut entries = Vec::new();
+    for path in files {
+        entries.extend(env_file(path)?);
+    }
+    entries.extend(flags.iter().cloned());
+    let resolve = |entry: String| match entry.split_once('=') {
+        Some(("", _)) => {
+            Some(Err(Failure::new(format!("invalid environment variable '{entry}': it has no name"))))
+        }
+        Some(_) => Some(Ok(entry)),
+        None => std::env::var(&entry).ok().map(|value| Ok(format!("{entry}={value}"))),
+    };
+    entries.into_iter().filter_map(resolve).collect()
+}
+
+/// `NAME=VALUE` a line; empty lines and those that begin with `#` do not count.
+fn env_file(path: &Path) -> Result<Vec<String>, Failure> {
+    let text = std::fs::read_to_string(path).tried(|| format!("cannot read {}", path.display()))?;
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let check = |line: &str| {
+        let name = line.split('=').next().unwrap_or_default();
+        match name.contains(char::is_whitespace) {
+            true => Err(Failure::new(format!("{}: variable '{name}' contains whitespace", path.display()))),
+            false => Ok(line.to_string()),
+        }
+    };
+    lines.map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    #[command(disable_help_flag = true)]
+    struct Line {
+        #[command(flatten)]
+        flags: CreateFlags,
+    }
+
+    fn options(args: &[&str]) -> Result<Options, Failure> {
+        let line = Line::try_parse_from([&["x"], args].concat()).map_err(|e| Failure::new(e.to_string()))?;
+        line.flags.options(&[])
+    }
+
+    #[test]
+    fn limits_reach_the_options() {
+        let options =
+            options(&["--cpus", "0.25", "-m", "64m", "--memory-swap", "-1", "--pids-limit", "-1"]).unwrap();
+        let limits = options.resources;
+        assert_eq!(limits.cpu_quota, Some(25_000));
+        assert_eq!(
+            (limits.memory, limits.memory_swap, limits.pids_limit),
+            (Some(64 << 20), Some(-1), Some(-1))
+        );
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        for bad in [
+            &["--network", "none", "-p", "80:80"][..],
+            &["--network", "mars"],
+            &["--add-host", "nocolon"],
+            &["-e", "=x"],
+            &["--memory-swap", "1g"],
+        ] {
+            assert!(options(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn variables_come_from_files_flags_and_here() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "# comment\nA=1\n\n  B=two words\nLAY_TEST_UNSET\n").unwrap();
+        let path = file.path().to_string_lossy().into_owned();
+        let options = options(&["--env-file", &path, "-e", "PATH", "-e", "C=3"]).unwrap();
+        let path = format!("PATH={}", std::env::var("PATH").unwrap());
+        assert_eq!(options.env, ["A=1", "B=two words", &path, "C=3"]);
+    }
+}

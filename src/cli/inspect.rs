@@ -1,0 +1,197 @@
+//! `lay inspect`
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::failure::{Failure, Tried};
+use super::output::line;
+use super::ps::state;
+use super::template::Template;
+use crate::container::{self, Container, Environment, Status};
+use crate::image::{self, Image};
+
+/// What a name is looked up as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// A container
+    Container,
+    /// An image
+    Image,
+}
+
+/// Show all about containers or images, as JSON
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// Names or ids
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+    /// A template such as '{{.State.Status}}'
+    #[arg(short, long)]
+    format: Option<String>,
+    /// Look only for containers, or only for images
+    #[arg(long = "type", value_enum)]
+    kind: Option<Kind>,
+}
+
+impl Inspect {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let env = context.environment()?;
+        let mut found = Vec::new();
+        let mut code = 0;
+        for name in &self.names {
+            match self.find(&env, name) {
+                Ok(value) => found.push(value),
+                Err(failure) => {
+                    eprintln!("lay: {}", failure.message);
+                    code = failure.code;
+                }
+            }
+        }
+        match &self.format {
+            None => {
+                let text = serde_json::to_string_pretty(&found).tried(|| "cannot print".to_string())?;
+                line(text)?;
+            }
+            Some(format) => {
+                let template = Template::parse(format).map_err(Failure::new)?;
+                for value in &found {
+                    line(template.render(value).map_err(Failure::new)?)?;
+                }
+            }
+        }
+        Ok(code)
+    }
+
+    fn find(&self, env: &Environment, name: &str) -> Result<Value, Failure> {
+        let tried = || format!("cannot inspect {name}");
+        if self.kind != Some(Kind::Image) {
+            match env.containers.find(name) {
+                Ok(found) => return container_value(&found).tried(tried),
+                Err(container::Error::NotFound(_)) if self.kind.is_none() => {}
+                Err(error) => return Err(Failure::of(&tried(), &error)),
+            }
+        }
+        match image::find(&env.store, name) {
+            Ok(image) => image_value(env, &image).tried(tried),
+            Err(image::Error::NotFound(_)) if self.kind.is_none() => Err(Failure::new(format!(
+                "cannot inspect {name}: no such container or image (see 'lay ps -a' and 'lay images')"
+            ))),
+            Err(error) => Err(Failure::of(&tried(), &error)),
+        }
+    }
+}
+
+fn container_value(container: &Container) -> Result<Value, container::Error> {
+    let record = &container.record;
+    let status = container.status()?;
+    let running = match &status {
+        Status::Running(running) => Some(running),
+        _ => None,
+    };
+    let ports: Vec<Value> = running
+        .map(|r| &r.ports)
+        .into_iter()
+        .flatten()
+        .map(|p| json!({"ContainerPort": format!("{}/{}", p.container_port, p.protocol), "HostIp": p.host_address, "HostPort": p.host_port}))
+        .collect();
+    let options = &record.options;
+    let limits = &options.resources;
+    Ok(json!({
+        "Id": record.id,
+        "Name": record.name,
+        "Created": record.created,
+        "Image": record.image_id,
+        "Args": record.args,
+        "State": state_value(&status),
+        "Config": {
+            "Image": record.image,
+            "Hostname": options.hostname,
+            "User": options.user,
+            "Env": options.env,
+            "WorkingDir": options.workdir,
+            "Tty": options.tty,
+            "OpenStdin": options.interactive,
+            "Labels": record.labels,
+            "StopSignal": record.stop_signal,
+        },
+        "HostConfig": {
+            "NetworkMode": options.network,
+            "UsernsMode": options.userns,
+            "AutoRemove": options.auto_remove,
+            "ReadonlyRootfs": options.read_only,
+            "Init": options.init,
+            "CapAdd": options.cap_add,
+            "CapDrop": options.cap_drop,
+            "Memory": limits.memory.unwrap_or(0),
+            "MemorySwap": limits.memory_swap.unwrap_or(0),
+            "MemorySwappiness": limits.memory_swappiness,
+            "CpuQuota": limits.cpu_quota.unwrap_or(0),
+            "CpuPeriod": limits.cpu_quota.map_or(0, |_| container::Resources::CPU_PERIOD),
+            "CpuShares": limits.cpu_shares.unwrap_or(0),
+            "CpusetCpus": limits.cpuset_cpus,
+            "PidsLimit": limits.pids_limit,
+        },
+        "Mounts": options.mounts,
+        "NetworkSettings": {
+            "IPAddress": running.and_then(|r| r.address),
+            "MacAddress": running.and_then(|r| r.mac.clone()),
+            "Ports": ports,
+        },
+    }))
+}
+
+fn state_value(status: &Status) -> Value {
+    let (mut pid, mut started, mut exit) = (0, None, None);
+    match status {
+        Status::Created => {}
+        Status::Running(running) => (pid, started) = (running.process.pid, Some(running.started.clone())),
+        Status::Exited(e) => exit = Some(e),
+    }
+    json!({
+        "Status": state(status),
+        "Running": pid != 0,
+        "Pid": pid,
+        "StartedAt": started,
+        "ExitCode": exit.map_or(0, |e| e.code),
+        "OOMKilled": exit.is_some_and(|e| e.oom_killed),
+        "Error": exit.map_or("", |e| e.error.as_str()),
+        "FinishedAt": exit.map(|e| e.finished.as_str()),
+    })
+}
+
+fn image_value(env: &Environment, image: &Image) -> Result<Value, image::Error> {
+    let digest = image.descriptor.digest().to_string();
+    let entries = env.store.images()?.into_iter().filter(|e| e.descriptor.digest().to_string() == digest);
+    let names: Vec<String> = entries.filter_map(|e| e.name).collect();
+    let config: Value = serde_json::from_slice(&image.raw_config).unwrap_or_default();
+    let repository = |name: &str| {
+        let reference = crate::registry::Reference::parse(name).ok()?;
+        let bare = reference.familiar();
+        let tag = reference.tag().map(|t| format!(":{t}")).unwrap_or_default();
+        Some(bare.split('@').next()?.trim_end_matches(&tag).to_string())
+    };
+    let digests: Vec<String> = names
+        .iter()
+        .filter_map(|name| {
+            Some(format!("{}@{}", repository(name)?, image.pulled_digest().unwrap_or(&digest)))
+        })
+        .collect();
+    let sizes = env.store.layer_sizes();
+    Ok(json!({
+        "Id": image.id,
+        "RepoTags": names,
+        "RepoDigests": digests,
+        "Manifest": image.manifest,
+        "Created": config["created"],
+        "Architecture": config["architecture"],
+        "Os": config["os"],
+        "Variant": config["variant"],
+        "Size": image.layers.iter().filter_map(|d| sizes.get(d)).sum::<u64>(),
+        "CompressedSize": image.compressed_size(),
+        "Config": config["config"],
+        "RootFS": {"Type": "layers", "Layers": image.layers},
+        "History": config["history"],
+    }))
+}

@@ -1,0 +1,134 @@
+//! `lay ps`
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::failure::{Failure, Tried};
+use super::filter::{Filters, has_label};
+use super::human;
+use super::output::{Format, line, rows};
+use crate::container::{self, Container, Status};
+
+/// Longest command in a table.
+const SHORT: usize = 20;
+
+/// List containers
+#[derive(Args, Debug)]
+pub struct Ps {
+    /// Also those that are not running
+    #[arg(short, long)]
+    all: bool,
+    /// Only containers that fit: name=…, id=…, status=created|running|exited, label=KEY[=VALUE], ancestor=IMAGE
+    #[arg(short, long, value_name = "KEY=VALUE")]
+    filter: Vec<String>,
+    /// table, json, or a template such as '{{.Names}} {{.Status}}'
+    #[arg(long)]
+    format: Option<String>,
+    /// Only the last N created, running or not
+    #[arg(short = 'n', long, value_name = "N")]
+    last: Option<usize>,
+    /// Do not shorten ids and commands
+    #[arg(long)]
+    no_trunc: bool,
+    /// Print ids alone
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Ps {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let filters = Filters::parse(&self.filter, &["name", "id", "status", "label", "ancestor"])?;
+        let format = Format::parse(self.format.as_deref())?;
+        let env = context.environment()?;
+        let tried = || "cannot list the containers".to_string();
+        container::sweep(&env).tried(tried)?;
+        let asked = self.filter.iter().any(|f| f.starts_with("status="));
+        let mut shown = Vec::new();
+        for container in env.containers.list().tried(tried)? {
+            let status = container.status().tried(tried)?;
+            let wanted = self.all || asked || self.last.is_some() || matches!(status, Status::Running(_));
+            if wanted && fits(&container, &status, &filters) {
+                shown.push((container, status));
+            }
+        }
+        shown.truncate(self.last.unwrap_or(usize::MAX));
+        if self.quiet {
+            return shown.iter().try_for_each(|(c, _)| line(self.id(c))).map(|()| 0);
+        }
+        let columns = [
+            ("CONTAINER ID", "ID"),
+            ("IMAGE", "Image"),
+            ("COMMAND", "Command"),
+            ("CREATED", "RunningFor"),
+            ("STATUS", "Status"),
+            ("PORTS", "Ports"),
+            ("NAMES", "Names"),
+        ];
+        let objects: Vec<Value> = shown.iter().map(|(c, s)| self.row(c, s)).collect();
+        rows(&format, &columns, &objects)?;
+        Ok(0)
+    }
+
+    fn id<'a>(&self, container: &'a Container) -> &'a str {
+        if self.no_trunc { &container.record.id } else { container.short_id() }
+    }
+
+    fn row(&self, container: &Container, status: &Status) -> Value {
+        let record = &container.record;
+        let ports: Vec<String> = match status {
+            Status::Running(running) => running.ports.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
+        };
+        json!({
+            "ID": self.id(container),
+            "Image": record.image,
+            "Command": self.command(&record.args),
+            "CreatedAt": record.created,
+            "RunningFor": human::ago(&record.created),
+            "State": state(status),
+            "Status": describe(status),
+            "Ports": ports.join(", "),
+            "Names": record.name,
+            "Labels": record.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","),
+        })
+    }
+
+    fn command(&self, args: &[String]) -> String {
+        let command = args.join(" ");
+        if self.no_trunc || command.chars().count() <= SHORT {
+            return format!("\"{command}\"");
+        }
+        let short: String = command.chars().take(SHORT - 1).collect();
+        format!("\"{short}…\"")
+    }
+}
+
+fn fits(container: &Container, status: &Status, filters: &Filters) -> bool {
+    let record = &container.record;
+    filters.fit(|key, value| match key {
+        "name" => record.name.contains(value),
+        "id" => record.id.starts_with(value),
+        "status" => state(status) == value,
+        "label" => has_label(record.labels.iter(), value),
+        _ => record.image == value || record.image_id.hex().starts_with(value.trim_start_matches("sha256:")),
+    })
+}
+
+/// The state in one word.
+pub fn state(status: &Status) -> &'static str {
+    match status {
+        Status::Created => "created",
+        Status::Running(_) => "running",
+        Status::Exited(_) => "exited",
+    }
+}
+
+fn describe(status: &Status) -> String {
+    match status {
+        Status::Created => "Created".to_string(),
+        Status::Running(running) => format!("Up {}", human::since(&running.started)),
+        Status::Exited(exit) => format!("Exited ({}) {}", exit.code, human::ago(&exit.finished)),
+    }
+}

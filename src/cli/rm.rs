@@ -1,0 +1,35 @@
+//! `lay rm`
+
+use clap::Args;
+
+use super::context::Context;
+use super::failure::Failure;
+use super::stop::for_each;
+use crate::container;
+
+/// Remove containers
+#[derive(Args, Debug)]
+pub struct Rm {
+    /// Names or ids of containers
+    #[arg(required = true, value_name = "CONTAINER")]
+    containers: Vec<String>,
+    /// Kill them first if they are running; those that do not exist are no error
+    #[arg(short, long)]
+    force: bool,
+    /// Accepted for Docker's sake: volumes without a name are not made
+    #[arg(short, long, hide = true)]
+    volumes: bool,
+}
+
+impl Rm {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let env = context.environment()?;
+        let gone = |name: &&String| matches!(env.containers.find(name), Err(container::Error::NotFound(_)));
+        let names: Vec<String> =
+            self.containers.iter().filter(|name| !(self.force && gone(name))).cloned().collect();
+        for_each(context, "remove", &names, |env, container| {
+            container::remove(env, container, self.force).map(drop)
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! `lay rmi`
+
+use std::time::Duration;
+
+use clap::Args;
+use lay_store::PruneOptions;
+
+use super::context::Context;
+use super::failure::{Failure, Tried};
+use super::output::line;
+use crate::container::Environment;
+use crate::image::{self, Removal};
+
+/// Remove images
+#[derive(Args, Debug)]
+pub struct Rmi {
+    /// Names or ids of images
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<String>,
+    /// Also if it has several names, or a stopped container was made from it
+    #[arg(short, long)]
+    force: bool,
+}
+
+impl Rmi {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let env = context.environment()?;
+        let mut code = 0;
+        for name in &self.images {
+            if let Err(failure) = self.remove(&env, name) {
+                eprintln!("lay: {}", failure.message);
+                code = failure.code;
+            }
+        }
+        collect(&env)?;
+        Ok(code)
+    }
+
+    fn remove(&self, env: &Environment, name: &str) -> Result<(), Failure> {
+        let tried = || format!("cannot remove {name}");
+        let claims = env.containers.claims().tried(tried)?;
+        let removal = Removal { name, force: self.force, claims: &claims };
+        let removed = image::remove(&env.store, &removal).tried(tried)?;
+        for name in removed.untagged {
+            line(format!("Untagged: {name}"))?;
+        }
+        if let Some(id) = removed.deleted {
+            line(format!("Deleted: {id}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Frees what no image and no container refers to any more; half-arrived blobs and nameless images stay.
+fn collect(env: &Environment) -> Result<(), Failure> {
+    let options = PruneOptions { dry_run: false, untagged_images: false, ingest_older_than: Duration::MAX };
+    let roots = || env.containers.roots();
+    env.store.prune(&options, roots).map(drop).tried(|| "cannot free the image's layers".to_string())
+}

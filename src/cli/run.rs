@@ -1,0 +1,111 @@
+//! `lay run`
+
+use clap::{Args, ValueEnum};
+use lay_store::Store;
+
+use super::context::Context;
+use super::failure::{Failure, Tried};
+use super::flags::CreateFlags;
+use super::output::line;
+use super::pull::{pull, reference, with_progress};
+use super::{USAGE, human};
+use crate::container::{self, Attach, Exit};
+use crate::image::{self, Image};
+
+/// When to ask the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum When {
+    /// Before each run
+    Always,
+    /// If the image is not here
+    Missing,
+    /// Not at all
+    Never,
+}
+
+/// Create a container from an image and run a command in it
+#[derive(Args, Debug)]
+#[command(disable_help_flag = true)]
+pub struct Run {
+    #[command(flatten)]
+    flags: CreateFlags,
+    /// Run in the background and print the container's id
+    #[arg(short, long, conflicts_with = "interactive")]
+    detach: bool,
+    /// When to pull the image
+    #[arg(long, value_enum, default_value = "missing", value_name = "WHEN")]
+    pull: When,
+    /// Platform to pull
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    /// Do not show how the pull goes on
+    #[arg(short, long)]
+    quiet: bool,
+    /// Image
+    image: String,
+    /// Command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl Run {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        self.start(context).map_err(|failure| match failure.code {
+            1 => failure.with_code(USAGE),
+            _ => failure,
+        })
+    }
+
+    fn start(&self, context: &Context) -> Result<u8, Failure> {
+        let options = self.flags.options(&self.command)?;
+        let env = context.environment()?;
+        let image = self.image(context, &env.store)?;
+        let name = self.image.as_str();
+        let failed = |error: container::Error| {
+            let code = error.exit_code();
+            Failure::of(&format!("cannot run {name}"), &error).with_code(code)
+        };
+        let created = container::create(&env, &image, name, options).map_err(failed)?;
+        let (id, memory) =
+            (created.container.record.name.clone(), created.container.record.options.resources.memory);
+        if self.detach {
+            let container = container::detach(created).map_err(failed)?;
+            return line(&container.record.id).map(|()| 0);
+        }
+        let attach = Attach { stdin: self.flags.interactive };
+        let exit = container::run_attached(&env, created, attach).map_err(failed)?;
+        tell_reason(&id, memory, &exit);
+        // Codes of processes and 128+n fit.
+        Ok(u8::try_from(exit.code).unwrap_or(u8::MAX))
+    }
+
+    /// The image, pulled if it has to be.
+    fn image(&self, context: &Context, store: &Store) -> Result<Image, Failure> {
+        let tried = || format!("cannot run {}", self.image);
+        if self.pull != When::Always {
+            match image::find(store, &self.image) {
+                Err(image::Error::NotFound(_)) if self.pull == When::Missing => {}
+                found => return found.tried(tried),
+            }
+            if !self.quiet {
+                eprintln!("Unable to find image '{}' locally", self.image);
+            }
+        }
+        let reference = reference(&self.image)?;
+        let platform = self.platform.as_deref();
+        match self.quiet {
+            true => pull(context, store, &reference, platform, &())?,
+            false => with_progress(context, store, &reference, platform)?,
+        };
+        image::find(store, &self.image).tried(tried)
+    }
+}
+
+fn tell_reason(name: &str, memory: Option<i64>, exit: &Exit) {
+    if exit.oom_killed {
+        let limit = memory.and_then(|m| u64::try_from(m).ok()).map(|m| format!(" of {}", human::size(m, 3)));
+        let limit = limit.unwrap_or_default();
+        eprintln!("lay: container {name} ran out of memory: the kernel killed a process at its limit{limit}");
+    }
+}
