@@ -23,6 +23,19 @@ pub fn size(bytes: u64, digits: usize) -> String {
     format!("{text}{}", UNITS[unit])
 }
 
+/// Bytes in units of 1024, such as `64MiB`, as limits are given.
+pub fn binary_size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let text = format!("{value:.2}");
+    format!("{}{}", text.trim_end_matches('0').trim_end_matches('.'), UNITS[unit])
+}
+
 /// A span of seconds in words, such as `2 weeks`.
 pub fn span(seconds: i64) -> String {
     let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);

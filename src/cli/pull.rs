@@ -69,7 +69,7 @@ pub fn with_progress(
         bars.finish();
         return result;
     }
-    pull(context, store, reference, platform, &Lines::default())
+    pull(context, store, reference, platform, &Lines)
 }
 
 /// Pulls.

@@ -104,7 +104,8 @@ impl Run {
 
 fn tell_reason(name: &str, memory: Option<i64>, exit: &Exit) {
     if exit.oom_killed {
-        let limit = memory.and_then(|m| u64::try_from(m).ok()).map(|m| format!(" of {}", human::size(m, 3)));
+        let limit =
+            memory.and_then(|m| u64::try_from(m).ok()).map(|m| format!(" of {}", human::binary_size(m)));
         let limit = limit.unwrap_or_default();
         eprintln!("lay: container {name} ran out of memory: the kernel killed a process at its limit{limit}");
     }

@@ -44,7 +44,7 @@ pub enum Error {
     },
     /// The name holds what a name may not hold.
     #[error(
-        "invalid container name '{0}': letters, digits, '_', '.' and '-' are allowed, beginning with a letter or digit"
+        "invalid container name '{0}': it needs at least two letters, digits, '_', '.' or '-', and begins with a letter or digit"
     )]
     InvalidName(String),
     /// The operation needs a running container.

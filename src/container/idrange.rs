@@ -48,6 +48,16 @@ impl IdPool {
         if owner_of(&path).as_deref() == Some(owner) { remove_if_there(&path) } else { Ok(()) }
     }
 
+    /// Gives back whatever the owner has, where it is not known what that is.
+    pub fn release_all(&self, owner: &str) -> Result<(), Error> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(on("list", &self.dir))?,
+        };
+        let paths = entries.flatten().map(|entry| entry.path());
+        paths.filter(|path| owner_of(path).as_deref() == Some(owner)).try_for_each(|path| remove_if_there(&path))
+    }
+
     fn claim(&self, slot: u32, owner: &str, is_alive: &dyn Fn(&str) -> bool) -> Result<bool, Error> {
         let path = self.path(slot);
         for _ in 0..2 {

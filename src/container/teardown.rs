@@ -37,8 +37,11 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
     step(remove_cgroup(&cgroup, &mut down));
     step(disconnect(env, container, running.as_ref()));
     step(env.addresses().release(id).map_err(Error::from));
-    if let Some(first_id) = running.as_ref().and_then(|r| r.first_id) {
-        step(env.ids().release(first_id, id));
+    match running.as_ref().map(|r| r.first_id) {
+        Some(Some(first_id)) => step(env.ids().release(first_id, id)),
+        Some(None) => {}
+        // It ended before its state was written.
+        None => step(env.ids().release_all(id)),
     }
     first.map(|()| down)
 }

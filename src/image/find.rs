@@ -82,10 +82,10 @@ fn find_id(store: &Store, name: &str, hex: &str) -> Result<Image, Error> {
 /// # Errors
 /// When either is missing, damaged, or not what the OCI image specification says.
 pub fn load(store: &Store, name: Option<String>, descriptor: Descriptor) -> Result<Image, Error> {
-    let manifest_digest = digest_of(&descriptor.digest().to_string(), None)?;
+    let manifest_digest = digest_of(descriptor.digest().as_ref(), None)?;
     let bytes = store.read_blob(&manifest_digest, MAX_DOCUMENT)?;
     let manifest: ImageManifest = document(&bytes, manifest_digest, "manifest")?;
-    let id = digest_of(&manifest.config().digest().to_string(), Some(manifest_digest))?;
+    let id = digest_of(manifest.config().digest().as_ref(), Some(manifest_digest))?;
     let raw_config = store.read_blob(&id, MAX_DOCUMENT)?;
     let config: ImageConfiguration = document(&raw_config, id, "configuration")?;
     let layers =

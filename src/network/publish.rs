@@ -97,10 +97,10 @@ fn chains(endpoint: &Endpoint) -> [(String, Hook); 2] {
 
 fn rule(mapping: &PortMapping, container: Ipv4Addr) -> Rule {
     let rule = match mapping.host_address {
-        Ipv4Addr::UNSPECIFIED => Rule::ipv4().to_this_host(),
+        Ipv4Addr::UNSPECIFIED => Rule::ipv4().for_this_host(),
         address => Rule::ipv4().in_net(Address::Destination, ipnet::Ipv4Net::from(address)),
     };
-    rule.to_port(mapping.protocol, mapping.host_port).redirect_to(container, mapping.container_port)
+    rule.for_port(mapping.protocol, mapping.host_port).redirect_to(container, mapping.container_port)
 }
 
 fn reserve(mapping: &PortMapping) -> Result<(Reserved, u16), Error> {

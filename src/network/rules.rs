@@ -65,7 +65,7 @@ fn loopback() -> Ipv4Net {
 fn guard(batch: &mut Batch<'_>, bridge: &Bridge) {
     let name = "guard";
     batch.new_chain(Chain { name, kind: "filter", hook: Hook::Prerouting, priority: RAW });
-    let rule = Rule::ipv4().from_link(&bridge.name, true).in_net(Address::Destination, loopback());
+    let rule = Rule::ipv4().coming_by(&bridge.name, true).in_net(Address::Destination, loopback());
     batch.new_rule(name, &rule.verdict(Verdict::Drop));
 }
 
@@ -73,9 +73,9 @@ fn guard(batch: &mut Batch<'_>, bridge: &Bridge) {
 fn forward(batch: &mut Batch<'_>, bridge: &Bridge) {
     let name = "forward";
     batch.new_chain(Chain { name, kind: "filter", hook: Hook::Forward, priority: FILTER });
-    let to_us = || Rule::new().to_link(&bridge.name, true);
+    let to_us = || Rule::new().leaving_by(&bridge.name, true);
     let rules = [
-        to_us().from_link(&bridge.name, true).verdict(Verdict::Accept),
+        to_us().coming_by(&bridge.name, true).verdict(Verdict::Accept),
         to_us().established().verdict(Verdict::Accept),
         to_us().redirected().verdict(Verdict::Accept),
         to_us().verdict(Verdict::Drop),
@@ -89,11 +89,11 @@ fn masquerade(batch: &mut Batch<'_>, bridge: &Bridge) {
     let name = "postrouting";
     batch.new_chain(Chain { name, kind: "nat", hook: Hook::Postrouting, priority: SRCNAT });
     let rules = [
-        Rule::ipv4().in_net(Address::Source, bridge.subnet).to_link(&bridge.name, false).masquerade(),
-        Rule::ipv4().in_net(Address::Source, loopback()).to_link(&bridge.name, true).masquerade(),
+        Rule::ipv4().in_net(Address::Source, bridge.subnet).leaving_by(&bridge.name, false).masquerade(),
+        Rule::ipv4().in_net(Address::Source, loopback()).leaving_by(&bridge.name, true).masquerade(),
         Rule::ipv4()
             .in_net(Address::Source, bridge.subnet)
-            .to_link(&bridge.name, true)
+            .leaving_by(&bridge.name, true)
             .redirected()
             .masquerade(),
     ];

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::mount::MountAttrFlags;
@@ -69,5 +69,5 @@ fn own(mount: &OwnedFd, name: &str, (uid, gid): (Uid, Gid)) -> Result<(), Error>
 }
 
 fn failed(name: &str, source: io::Error) -> Error {
-    Error::Device { path: PathBuf::from(Path::new("/dev").join(name)), source }
+    Error::Device { path: Path::new("/dev").join(name), source }
 }

@@ -10,14 +10,15 @@ use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 use super::error::Error;
 
 /// The namespaces of a container.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Namespaces {
     /// New ones, as `CLONE_NEW…` bits.
     new: u64,
     /// Existing ones, which the parent enters for the moment of the clone.
     join: Vec<(PathBuf, CloneFlags)>,
-    /// A new cgroup namespace, which the child makes when it is in its group.
-    pub new_cgroup: bool,
+    /// New ones that the child makes later: a cgroup namespace when it is in its group, an IPC namespace when it is the
+    /// container's root, who then owns the message queues in it.
+    pub later: CloneFlags,
 }
 
 impl Namespaces {
@@ -26,7 +27,7 @@ impl Namespaces {
     /// # Errors
     /// When a type stands twice or there is no mount namespace, without which a root cannot be changed.
     pub fn parse(list: &[LinuxNamespace]) -> Result<Namespaces, Error> {
-        let mut namespaces = Namespaces::default();
+        let mut namespaces = Namespaces { new: 0, join: Vec::new(), later: CloneFlags::empty() };
         let mut seen = Vec::new();
         for namespace in list {
             if seen.contains(&namespace.typ()) {
@@ -54,8 +55,8 @@ impl Namespaces {
                 self.join.push((path.clone(), flag));
                 Ok(())
             }
-            None if flag == CloneFlags::CLONE_NEWCGROUP => {
-                self.new_cgroup = true;
+            None if flag.intersects(CloneFlags::CLONE_NEWCGROUP | CloneFlags::CLONE_NEWIPC) => {
+                self.later |= flag;
                 Ok(())
             }
             None => {

@@ -34,6 +34,15 @@ pub fn clone(flags: u64) -> Result<Cloned, Errno> {
     sys::clone3(flags)
 }
 
+/// The same for a process that is itself a clone of a single-threaded one and started no thread since, where `/proc` may
+/// be another's.
+///
+/// # Errors
+/// The kernel's reason.
+pub fn clone_again(flags: u64) -> Result<Cloned, Errno> {
+    sys::clone3(flags)
+}
+
 /// Sends any signal, real-time ones included, to the process that `pidfd` stands for.
 ///
 /// # Errors
@@ -79,6 +88,21 @@ pub fn exit_now(code: i32) -> ! {
 pub fn reset_signals() -> Result<(), Errno> {
     sys::default_dispositions();
     nix::sys::signal::SigSet::empty().thread_set_mask().map_err(|e| Errno::from_raw_os_error(e as i32))
+}
+
+/// Writes `name` over the command line that others see of this process, and takes it as its name.
+///
+/// # Errors
+/// When `/proc/self/stat` cannot be read or makes no sense.
+pub fn rename(name: &str) -> Result<(), Errno> {
+    let stat = std::fs::read_to_string("/proc/self/stat").map_err(|e| errno_of(&e))?;
+    // Fields 48 and 49 of proc_pid_stat(5); the second field ends with the last bracket.
+    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace().skip(45));
+    let mut bounds = fields.into_iter().flatten().map_while(|field| field.parse::<usize>().ok());
+    let (Some(start), Some(end)) = (bounds.next(), bounds.next()) else { return Err(Errno::INVAL) };
+    sys::overwrite_arguments(start, end, name.as_bytes());
+    let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+    rustix::thread::set_name(&name)
 }
 
 /// Makes `terminal` the controlling terminal of this session.

@@ -85,6 +85,19 @@ pub(super) fn default_dispositions() {
     }
 }
 
+/// `start` and `end` are where the kernel says that this process's arguments are.
+pub(super) fn overwrite_arguments(start: usize, end: usize, name: &[u8]) {
+    let length = end.saturating_sub(start);
+    if start == 0 || length <= name.len() {
+        return;
+    }
+    // SAFETY: the kernel put the arguments there, on the stack of the main thread, writable and of this length; Rust's
+    // own copies of them were made before, and nothing refers to these bytes any more.
+    let arguments = unsafe { std::slice::from_raw_parts_mut(start as *mut u8, length) };
+    arguments.fill(0);
+    arguments[..name.len()].copy_from_slice(name);
+}
+
 pub(super) fn take_terminal(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
     // SAFETY: TIOCSCTTY takes a plain number, and `terminal` stays open during the call.
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };

@@ -110,12 +110,12 @@ impl Rule {
     }
 
     /// The link on which it came in is this one, or is not.
-    pub fn from_link(self, link: &str, equal: bool) -> Rule {
+    pub fn coming_by(self, link: &str, equal: bool) -> Rule {
         self.meta(META_IIFNAME).compare(equal, &padded(link))
     }
 
     /// The link on which it goes out is this one, or is not.
-    pub fn to_link(self, link: &str, equal: bool) -> Rule {
+    pub fn leaving_by(self, link: &str, equal: bool) -> Rule {
         self.meta(META_OIFNAME).compare(equal, &padded(link))
     }
 
@@ -127,7 +127,7 @@ impl Rule {
     }
 
     /// Its destination is an address of this host.
-    pub fn to_this_host(self) -> Rule {
+    pub fn for_this_host(self) -> Rule {
         let rule = self.expression("fib", |b| {
             b.number(1, R1);
             b.number(2, FIB_ADDRTYPE);
@@ -137,7 +137,7 @@ impl Rule {
     }
 
     /// Its destination port is this one.
-    pub fn to_port(self, protocol: Protocol, port: u16) -> Rule {
+    pub fn for_port(self, protocol: Protocol, port: u16) -> Rule {
         let rule = self.meta(META_L4PROTO).compare(true, &[protocol.number()]);
         rule.payload(TRANSPORT_HEADER, 2, 2).compare(true, &port.to_be_bytes())
     }

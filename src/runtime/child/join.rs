@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::thread::{ThreadNameSpaceType as Ns, move_into_thread_name_spaces};
 
 use super::{Named, Outcome, console, execute, expect, standard_streams};
-use crate::kernel::process::{Cloned, clone, exit_now};
+use crate::kernel::process::{Cloned, clone_again, exit_now};
 use crate::runtime::Io;
 use crate::runtime::channel::{Channel, Message};
 use crate::runtime::plan::ProcessPlan;
@@ -34,7 +34,7 @@ fn enter_and_execute(
     move_into_thread_name_spaces(container.as_fd(), all)
         .step(|| "enter the container's namespaces".to_string())?;
     // Its parent is to be the one that waits for it, not this process, which is about to end.
-    match clone(libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
+    match clone_again(libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
         Cloned::Parent { pid, pidfd } => {
             let sent = channel.send(&Message::Forked(pid), &[pidfd.as_fd()]);
             exit_now(if sent.is_ok() { 0 } else { 125 })

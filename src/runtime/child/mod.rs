@@ -89,10 +89,7 @@ fn set_up_and_execute(setup: Setup<'_>, channel: &Channel) -> Outcome<std::conve
     expect(channel, |m| matches!(m, Message::Mapped))?;
     identity::become_root(plan)?;
     rustix::process::setsid().step(|| "start a session".to_string())?;
-    if plan.namespaces.new_cgroup {
-        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWCGROUP)
-            .step(|| "make a cgroup namespace".to_string())?;
-    }
+    nix::sched::unshare(plan.namespaces.later).step(|| "make the IPC and cgroup namespaces".to_string())?;
     // Made while the old root still shows the host's /proc and /sys: the kernel makes new ones only there.
     let made = attach::make(plan, cgroups)?;
     let provided = expect(channel, |m| matches!(m, Message::Resources))?;
@@ -105,6 +102,7 @@ fn set_up_and_execute(setup: Setup<'_>, channel: &Channel) -> Outcome<std::conve
             None
         }
     };
+    run::make_cwd(&plan.process.cwd)?;
     paths::restrict(plan)?;
     let fds: Vec<_> = console.as_ref().map(std::os::fd::AsFd::as_fd).into_iter().collect();
     channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;

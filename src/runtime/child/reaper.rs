@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use rustix::process::DumpableBehavior;
 
 use super::{Named, Outcome, end_with_parent};
-use crate::kernel::process::{Cloned, clone, close_all_but, exit_now};
+use crate::kernel::process::{Cloned, clone_again, close_all_but, exit_now, rename};
 use crate::runtime::channel::Channel;
 
 /// Splits this process: the child returns and goes on to execute the command, the parent stays as process 1.
@@ -16,9 +16,10 @@ pub(super) fn split(channel: &Channel, die_with_parent: bool) -> Outcome<()> {
     // /proc/1/exe would be the host's binary; this keeps the container from opening it.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .step(|| "hide the reaper's memory".to_string())?;
+    rename("lay-init").step(|| "name the reaper".to_string())?;
     let all = SigSet::all();
     all.thread_block().step(|| "block signals".to_string())?;
-    match clone(0).step(|| "start the command beside the reaper".to_string())? {
+    match clone_again(0).step(|| "start the command beside the reaper".to_string())? {
         Cloned::Child => lead_terminal(),
         Cloned::Parent { pid, pidfd } => {
             drop(pidfd);

@@ -23,7 +23,6 @@ pub(super) fn standard_streams(fds: [&OwnedFd; 3]) -> Outcome<()> {
 
 /// Executes the command as its user.
 pub(super) fn execute(process: &ProcessPlan, die_with_parent: bool) -> Outcome<Infallible> {
-    make_cwd(&process.cwd)?;
     become_user(process)?;
     rustix::process::chdir(&process.cwd)
         .step(|| format!("change to the directory {}", process.cwd.display()))?;
@@ -43,10 +42,10 @@ pub(super) fn execute(process: &ProcessPlan, die_with_parent: bool) -> Outcome<I
 }
 
 /// A missing working directory is made, as Docker does.
-fn make_cwd(cwd: &Path) -> Outcome<()> {
+pub(super) fn make_cwd(cwd: &Path) -> Outcome<()> {
     match std::fs::create_dir_all(cwd) {
         // Whether it can be used is seen when the user changes to it.
-        Err(e) if e.raw_os_error() == Some(libc::EROFS) => Ok(()),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => Ok(()),
         result => result.step(|| format!("make the working directory {}", cwd.display())),
     }
 }

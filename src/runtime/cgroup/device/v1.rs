@@ -13,22 +13,12 @@ use super::{Access, Exception, SETTING};
 pub fn apply(dir: &Path, access: &Access, fresh: bool) -> Result<()> {
     let (grant, withdraw) =
         if access.allow { ("devices.deny", "devices.allow") } else { ("devices.allow", "devices.deny") };
-    // A running container must not lose for a moment what it keeps.
-    if !fresh && access.reset && !access.allow {
-        if let Some(present) = present(dir)? {
-            for e in access.exceptions.iter().filter(|e| !present.contains(e)) {
-                write(dir, grant, &e.to_string())?;
-            }
-            for e in &present {
-                let kept = access.exceptions.iter().find(|k| k.same_devices(e));
-                let modes = e.modes.0 & !kept.map_or(0, |k| k.modes.0);
-                if modes != 0 {
-                    let gone = Exception { modes: super::Modes(modes), ..*e };
-                    write(dir, withdraw, &gone.to_string())?;
-                }
-            }
-            return Ok(());
-        }
+    if !fresh
+        && access.reset
+        && !access.allow
+        && let Some(present) = present(dir)?
+    {
+        return exchange(dir, &present, access, (grant, withdraw));
     }
     if access.reset {
         write(dir, withdraw, "a")?;
@@ -41,6 +31,27 @@ pub fn apply(dir: &Path, access: &Access, fresh: bool) -> Result<()> {
 
 fn write(dir: &Path, name: &str, value: &str) -> Result<()> {
     file::set(SETTING, &dir.join(name), value)
+}
+
+/// A running container must not lose for a moment what it keeps: what is new is granted first, what is gone withdrawn then.
+fn exchange(
+    dir: &Path,
+    present: &[Exception],
+    access: &Access,
+    (grant, withdraw): (&'static str, &'static str),
+) -> Result<()> {
+    for e in access.exceptions.iter().filter(|e| !present.contains(e)) {
+        write(dir, grant, &e.to_string())?;
+    }
+    for e in present {
+        let kept = access.exceptions.iter().find(|k| k.same_devices(e));
+        let modes = e.modes.0 & !kept.map_or(0, |k| k.modes.0);
+        if modes != 0 {
+            let gone = Exception { modes: super::Modes(modes), ..*e };
+            write(dir, withdraw, &gone.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// The exceptions of a group that denies by default; `None` if it allows by default.
