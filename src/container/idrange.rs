@@ -55,7 +55,9 @@ impl IdPool {
             entries => entries.map_err(on("list", &self.dir))?,
         };
         let paths = entries.flatten().map(|entry| entry.path());
-        paths.filter(|path| owner_of(path).as_deref() == Some(owner)).try_for_each(|path| remove_if_there(&path))
+        paths
+            .filter(|path| owner_of(path).as_deref() == Some(owner))
+            .try_for_each(|path| remove_if_there(&path))
     }
 
     fn claim(&self, slot: u32, owner: &str, is_alive: &dyn Fn(&str) -> bool) -> Result<bool, Error> {

@@ -1,0 +1,128 @@
+//! `lay images`, `inspect`, `tag`, `rmi`, `history`, `prune`, `check`.
+
+use serde_json::Value;
+
+use crate::support::{Fault, Lay, Proxy, Registry, eventually};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+}
+
+#[test]
+fn images_are_listed_in_every_form() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    let digest = lay.ok(&["pull", "-q", "layers"]);
+    let table = lay.ok(&["images"]);
+    let heading: Vec<&str> =
+        table.lines().next().unwrap().split("   ").map(str::trim).filter(|c| !c.is_empty()).collect();
+    assert_eq!(heading, ["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
+    assert!(table.contains("layers") && table.contains("years ago") && table.contains("MB"), "{table}");
+    assert!(lay.ok(&["images", "--digests", "layers"]).contains(&digest));
+    let rows: Vec<Value> = lay.ok(&["images", "--format", "json"]).lines().map(json).collect();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|r| r["Tag"] == "latest" && r["Bytes"].as_u64().unwrap() > 100_000));
+    assert_eq!(
+        lay.ok(&["images", "-f", "reference=lay*", "--format", "{{.Repository}}:{{.Tag}}"]),
+        "layers:latest"
+    );
+    assert_eq!(lay.ok(&["images", "-q"]).lines().map(str::len).collect::<Vec<_>>(), [12, 12]);
+    assert!(lay.ok(&["images", "-q", "-f", "dangling=true"]).is_empty());
+    lay.run(&["images", "-f", "color=red"]).fails(1, "dangling, reference, label");
+}
+
+#[test]
+fn an_image_is_inspected_and_its_history_shown() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "configured"]);
+    let image = json(&lay.ok(&["inspect", "configured"]))[0].clone();
+    assert_eq!(image["RepoTags"], serde_json::json!(["configured:latest"]));
+    assert_eq!(image["Config"]["WorkingDir"], "/work/here");
+    assert_eq!(image["RootFS"]["Layers"].as_array().unwrap().len(), 1);
+    let id = image["Id"].as_str().unwrap();
+    assert_eq!(lay.ok(&["inspect", "-f", "{{.Id}}", &id[7..19]]), id, "by a part of its id");
+    assert!(lay.ok(&["history", "configured"]).contains("made by a test"));
+    lay.run(&["inspect", "nothing"]).fails(1, "no such container or image");
+}
+
+#[test]
+fn names_come_and_go_and_the_image_with_the_last() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    lay.ok(&["tag", "busybox", "mine:1"]);
+    assert_eq!(lay.sh(&["--network", "none"], "mine:1", "echo ran"), "ran");
+    let id = lay.ok(&["images", "-q", "mine"]);
+    lay.run(&["rmi", &id]).fails(1, "several names");
+    assert_eq!(lay.ok(&["rmi", "busybox"]), "Untagged: busybox:latest");
+    assert!(lay.ok(&["rmi", "mine:1"]).contains("Deleted: sha256:"));
+    assert!(lay.ok(&["images", "-q"]).is_empty());
+    for dir in ["blobs/sha256", "layers"] {
+        assert_eq!(std::fs::read_dir(lay.root().join(dir)).unwrap().count(), 0, "{dir}");
+    }
+    lay.run(&["rmi", "busybox"]).fails(1, "no such image");
+}
+
+#[test]
+fn an_image_in_use_is_not_removed() {
+    let lay = Lay::new();
+    lay.ok(&["run", "--name", "user", "--network", "none", "busybox", "true"]);
+    lay.run(&["rmi", "busybox"]).fails(1, "in use by container user");
+    lay.ok(&["rm", "user"]);
+    lay.ok(&["rmi", "busybox"]);
+}
+
+#[test]
+fn prune_takes_what_nothing_uses_and_nothing_else() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    lay.ok(&["pull", "-q", "layers"]);
+    lay.ok(&["run", "--name", "old", "--network", "none", "layers", "sh", "-c", ":"]);
+    // The name moves on, and leaves the image that the container uses without one.
+    lay.ok(&["tag", "busybox", "layers:latest"]);
+    let dangling = ["images", "-q", "-f", "dangling=true"];
+    assert_eq!(lay.ok(&dangling).lines().count(), 1);
+    let said = lay.ok(&["prune", "--dry-run", "--containers"]);
+    assert!(said.contains("Would remove container old") && said.contains("Would remove layer"), "{said}");
+    assert_eq!(lay.ok(&dangling).lines().count(), 1, "a dry run removes nothing");
+    lay.ok(&["prune", "-f"]);
+    assert!(lay.ok(&["ps", "-aq"]).lines().count() == 1, "containers go only when asked");
+    assert_eq!(std::fs::read_dir(lay.root().join("layers")).unwrap().count(), 2, "and their layers stay");
+    let freed = lay.ok(&["prune", "-f", "--containers"]);
+    assert!(freed.contains("Total reclaimed space: ") && !freed.contains("space: 0B"), "{freed}");
+    assert!(lay.ok(&["ps", "-aq"]).is_empty());
+    assert_eq!(std::fs::read_dir(lay.root().join("layers")).unwrap().count(), 1);
+    assert_eq!(lay.sh(&["--network", "none"], "busybox", "echo ran"), "ran");
+}
+
+#[test]
+fn prune_leaves_a_running_pull_alone() {
+    let proxy = Proxy::before(&Registry::shared().address);
+    let lay = Lay::with_mirror(&format!("http://{}", proxy.address));
+    lay.ok(&["pull", "-q", "busybox"]);
+    lay.ok(&["rmi", "busybox"]);
+    proxy.fault("/blobs/", 9, Fault::Slow(1_000_000));
+    let mut pull = lay.command(&["pull", "-q", "busybox"]).spawn().unwrap();
+    eventually("the pull has begun", || proxy.seen("/blobs/").len() > 2);
+    while pull.try_wait().unwrap().is_none() {
+        lay.ok(&["prune", "-f"]);
+    }
+    assert!(pull.wait().unwrap().success());
+    assert_eq!(lay.sh(&["--network", "none"], "busybox", "echo ran"), "ran");
+}
+
+#[test]
+fn a_damaged_store_is_found_and_mended() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    lay.ok(&["check"]);
+    let blobs = std::fs::read_dir(lay.root().join("blobs/sha256")).unwrap().flatten();
+    let largest = blobs.max_by_key(|e| e.metadata().unwrap().len()).unwrap().path();
+    let mut data = std::fs::read(&largest).unwrap();
+    data[1000] ^= 1;
+    std::fs::write(&largest, data).unwrap();
+    lay.run(&["check"]).expect(1);
+    lay.run(&["check", "--repair"]).expect(1);
+    lay.ok(&["rmi", "busybox"]);
+    lay.ok(&["pull", "-q", "busybox"]);
+    lay.ok(&["check"]);
+}

@@ -1,0 +1,15 @@
+//! The real binary against real things: a registry, the CentOS image, namespaces, control groups, bridges.
+//!
+//! Every test has a store, a bridge, a subnet and a control group of its own, so that all run side by side. They need
+//! root and Debian's `docker-registry`, `skopeo` and `busybox-static` (see `scripts/install-deps`).
+
+mod bad_input;
+mod durability;
+mod images;
+mod isolation;
+mod lifecycle;
+mod network;
+mod pull;
+mod resources;
+mod run;
+mod support;

@@ -1,0 +1,98 @@
+//! CPU, memory and processes in exact amounts, measured by what the kernel accounts.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::Lay;
+
+/// One test at a time measures CPU time, else they would measure each other.
+static QUIET: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn start_burner(lay: &Lay, name: &str, flags: &[&str]) -> i32 {
+    let fixed = ["run", "-d", "--name", name, "--network", "none"];
+    lay.ok(&[&fixed[..], flags, &["busybox", "sh", "-c", "while :; do :; done"]].concat());
+    lay.ok(&["inspect", "-f", "{{.State.Pid}}", name]).parse().unwrap()
+}
+
+/// CPU time of a process, in clock ticks of 10 ms (proc_pid_stat(5)).
+fn ticks(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// CPUs' worth of time that processes use over some seconds.
+fn measure(pids: &[i32], seconds: u64) -> Vec<f64> {
+    let before: Vec<u64> = pids.iter().map(|pid| ticks(*pid)).collect();
+    let start = Instant::now();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let passed = start.elapsed().as_secs_f64();
+    pids.iter().zip(before).map(|(pid, before)| (ticks(*pid) - before) as f64 / 100.0 / passed).collect()
+}
+
+#[test]
+fn cpus_are_what_was_asked_for_within_five_percent() {
+    let _quiet = QUIET.lock();
+    let lay = Lay::new();
+    for (name, cpus) in [("quarter", 0.25), ("half", 0.5)] {
+        let pid = start_burner(&lay, name, &["--cpus", &cpus.to_string()]);
+        // Others may keep the machine busy; the quota is a ceiling at any time, and what is reached when it is quiet.
+        let best = (0..4).map(|_| measure(&[pid], 3)[0]).fold(0.0, f64::max);
+        assert!((best / cpus - 1.0).abs() <= 0.05, "{cpus}: {best}");
+        lay.ok(&["rm", "-f", name]);
+    }
+    let pid = start_burner(&lay, "one", &["--cpus", "1"]);
+    let used = measure(&[pid], 3)[0];
+    assert!(used <= 1.05, "{used}");
+}
+
+#[test]
+fn shares_divide_one_processor_four_to_one() {
+    let _quiet = QUIET.lock();
+    let lay = Lay::new();
+    let many = start_burner(&lay, "many", &["--cpu-shares", "2048", "--cpuset-cpus", "0"]);
+    let few = start_burner(&lay, "few", &["--cpu-shares", "512", "--cpuset-cpus", "0"]);
+    let used = measure(&[many, few], 5);
+    let ratio = used[0] / used[1];
+    assert!((ratio / 4.0 - 1.0).abs() <= 0.10, "{used:?}: {ratio}");
+}
+
+#[test]
+fn memory_over_the_limit_is_killed_and_told() {
+    let lay = Lay::new();
+    // A filter that keeps 200 MB in memory.
+    let hog = ["dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"];
+    let flags = ["run", "--name", "hog", "--network", "none", "-m", "64m", "--memory-swap", "64m", "busybox"];
+    let out = lay.run(&[&flags[..], &hog].concat()).expect(137);
+    assert!(out.stderr.contains("ran out of memory") && out.stderr.contains("64MiB"), "{}", out.stderr);
+    let state: Value = serde_json::from_str(&lay.ok(&["inspect", "-f", "{{json .State}}", "hog"])).unwrap();
+    assert_eq!((state["OOMKilled"].as_bool(), state["ExitCode"].as_i64()), (Some(true), Some(137)));
+    let enough = ["run", "--rm", "--network", "none", "-m", "400m", "busybox"];
+    lay.run(&[&enough[..], &hog].concat()).expect(0);
+}
+
+#[test]
+fn processes_are_counted() {
+    let lay = Lay::new();
+    let script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 2 & done 2>/dev/null; wait";
+    let flags = ["run", "--rm", "--network", "none", "busybox", "sh", "-c", script];
+    lay.run(&flags).expect(0);
+    let out = lay.run(&[&["run", "--rm", "--network", "none", "--pids-limit", "8"], &flags[4..]].concat());
+    assert!(out.code != 0 || out.stderr.contains("fork"), "{out:?}");
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_refused() {
+    let lay = Lay::new();
+    let refused = |flags: &[&str], words: &str| {
+        lay.run(&[&["run", "--rm"], flags, &["busybox", "true"]].concat()).fails(125, words);
+    };
+    refused(&["-m", "1m"], "6m");
+    refused(&["-m", "64m", "--memory-swap", "32m"], "--memory-swap");
+    refused(&["--cpus", "1000"], "CPUs");
+    refused(&["--cpu-shares", "1"], "--cpu-shares");
+    refused(&["--memory-swappiness", "101"], "--memory-swappiness");
+    refused(&["--network", "none", "--cpuset-cpus", "900"], "900");
+    lay.assert_clean();
+}

@@ -1,0 +1,202 @@
+//! The binary with a store and a machine's corner of its own.
+
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::registry::Registry;
+
+/// A store, a bridge, a subnet, id range and control group that no other test has.
+pub struct Lay {
+    dir: tempfile::TempDir,
+    /// Number of this corner.
+    pub slot: u32,
+    /// Held as long as the number is ours.
+    _claim: UnixDatagram,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Out {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Out {
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Out {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    /// The one message of a failed command, on one line unless there is a list.
+    #[track_caller]
+    pub fn fails(self, code: i32, words: &str) -> Out {
+        let out = self.expect(code);
+        assert!(out.stderr.contains(words), "'{words}' is not in: {}", out.stderr);
+        assert!(!out.stderr.contains("panicked"), "{}", out.stderr);
+        out
+    }
+}
+
+/// A number that only one test on this machine has: an abstract socket's name is taken once, and free when we end.
+fn claim() -> (u32, UnixDatagram) {
+    use std::os::linux::net::SocketAddrExt;
+    for slot in 0..200 {
+        let name = format!("lay-it-{slot}");
+        let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
+        if let Ok(socket) = UnixDatagram::bind_addr(&address) {
+            return (slot, socket);
+        }
+    }
+    panic!("more than 200 tests at once");
+}
+
+impl Lay {
+    /// A corner in which docker.io means the suite's registry.
+    pub fn new() -> Lay {
+        Lay::with_mirror(&format!("http://{}", Registry::shared().address))
+    }
+
+    /// A corner in which docker.io means this mirror.
+    pub fn with_mirror(mirror: &str) -> Lay {
+        let (slot, claim) = claim();
+        let dir = tempfile::Builder::new().prefix("lay-it-").tempdir().unwrap();
+        let lay = Lay { dir, slot, _claim: claim };
+        lay.configure(&format!("[registry.\"docker.io\"]\nmirrors = [\"{mirror}\"]\n"));
+        lay
+    }
+
+    /// Writes the configuration: what is given, and the corner's own.
+    pub fn configure(&self, registries: &str) {
+        let first_id = 0x5000_0000 + self.slot * 0x40_0000;
+        let text = format!(
+            "{registries}\n[network]\nbridge = \"{}\"\nsubnet = \"{}.0/24\"\n[cgroup]\nparent = \"{}\"\n\
+             [userns]\nfirst-id = {first_id}\ncount = {}\n",
+            self.bridge(),
+            self.net(),
+            self.cgroup(),
+            0x40_0000
+        );
+        std::fs::write(self.dir.path().join("config.toml"), text).unwrap();
+    }
+
+    pub fn bridge(&self) -> String {
+        format!("layit{}", self.slot)
+    }
+
+    /// The first three numbers of its addresses.
+    pub fn net(&self) -> String {
+        format!("10.112.{}", self.slot)
+    }
+
+    pub fn cgroup(&self) -> String {
+        format!("/lay-it-{}", self.slot)
+    }
+
+    pub fn root(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// A directory for the test's own files.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lay"));
+        command
+            .args(args)
+            .env("LAY_ROOT", self.root())
+            .env("LAY_CONFIG", self.dir.path().join("config.toml"));
+        command.env("DOCKER_CONFIG", self.dir.path().join("docker")).env_remove("LAY_DEBUG");
+        command.stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, args: &[&str]) -> Out {
+        finish(self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Runs a command that reads `input`.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Out {
+        let mut command = self.command(args);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        finish(child)
+    }
+
+    /// Runs a command that must succeed; its standard output without the last line's end.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        self.run(args).expect(0).stdout.trim_end().to_string()
+    }
+
+    /// Runs a shell script in a new container that goes away; its output.
+    #[track_caller]
+    pub fn sh(&self, flags: &[&str], image: &str, script: &str) -> String {
+        let args: Vec<&str> = [&["run", "--rm"], flags, &[image, "sh", "-c", script]].concat();
+        self.ok(&args)
+    }
+
+    /// Nothing of any container is left, in the store or on the machine.
+    #[track_caller]
+    pub fn assert_clean(&self) {
+        let names = |path: PathBuf| -> Vec<String> {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.map(|e| e.file_name().into_string().unwrap()).filter(|n| n != "names").collect()
+        };
+        for dir in
+            ["containers", "containers/names", "leases", "trash", &format!("networks/{}", self.bridge())]
+        {
+            assert_eq!(names(self.root().join(dir)), [""; 0], "{dir}");
+        }
+        let links = super::output("ip", &["-o", "link", "show"]);
+        let on_bridge = links.lines().filter(|l| l.contains(&format!("master {} ", self.bridge())));
+        assert_eq!(on_bridge.count(), 0, "{links}");
+        let groups = self.cgroups().into_iter().flat_map(|path| {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            entries.filter(|e| e.path().is_dir()).map(|e| e.path()).collect::<Vec<_>>()
+        });
+        assert_eq!(groups.collect::<Vec<_>>(), Vec::<PathBuf>::new());
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(&self.root().display().to_string()), "{mounts}");
+    }
+
+    fn cgroups(&self) -> Vec<PathBuf> {
+        let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let lines = table.lines().filter(|l| l.contains(" - cgroup"));
+        let points = lines.filter_map(|l| l.split(' ').nth(4));
+        points.map(|p| Path::new(p).join(self.cgroup().trim_start_matches('/'))).collect()
+    }
+}
+
+fn finish(child: std::process::Child) -> Out {
+    let output = child.wait_with_output().unwrap();
+    Out {
+        code: output.status.code().unwrap_or_else(|| 128 + output.status.signal().unwrap_or(0)),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Drop for Lay {
+    fn drop(&mut self) {
+        let ids = self.run(&["ps", "-aq"]).stdout;
+        for id in ids.split_whitespace() {
+            self.run(&["rm", "-f", id]);
+        }
+        let quiet = |program: &str, args: &[&str]| {
+            let _ = Command::new(program).args(args).stderr(Stdio::null()).stdout(Stdio::null()).status();
+        };
+        quiet("ip", &["link", "delete", &self.bridge()]);
+        quiet("nft", &["delete", "table", "inet", &format!("lay-{}", self.bridge())]);
+        for group in self.cgroups() {
+            let _ = std::fs::remove_dir(group);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What the tests share.
+
+pub mod image;
+pub mod lay;
+pub mod proxy;
+pub mod registry;
+
+pub use lay::Lay;
+pub use proxy::{Fault, Proxy};
+pub use registry::Registry;
+
+use std::time::{Duration, Instant};
+
+/// Waits until something is so.
+pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "timed out: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs a program that must succeed; its standard output.
+pub fn output(program: &str, args: &[&str]) -> String {
+    let output = std::process::Command::new(program).args(args).output();
+    let output = output.unwrap_or_else(|e| panic!("{program}: {e}; run scripts/install-deps test"));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
