@@ -33,19 +33,20 @@ pub struct Exec {
     /// Show this help
     #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,
-    /// Name or id of a container
-    container: String,
-    /// Command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
-    command: Vec<String>,
+    /// Name or id of a container, then a command and its arguments
+    #[arg(trailing_var_arg = true, required = true, value_names = ["CONTAINER", "COMMAND"], num_args = 2..)]
+    words: Vec<String>,
 }
 
 impl Exec {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;
+        let Some((container, command)) = self.words.split_first() else {
+            return Err(Failure::new("cannot execute: no container was given"));
+        };
         let options = ExecOptions {
-            args: self.command.clone(),
+            args: command.to_vec(),
             env: environment(&[], &self.env)?,
             workdir: self.workdir.clone(),
             user: self.user.clone(),
@@ -54,15 +55,15 @@ impl Exec {
             privileged: self.privileged,
         };
         let run = || {
-            let container = env.containers.find(&self.container)?;
-            container::exec(&env, &container, &options)
+            let found = env.containers.find(container)?;
+            container::exec(&env, &found, &options)
         };
         let code = run().map_err(|error| {
             let code = match &error {
                 container::Error::NotFound(_) | container::Error::NotRunning(_) => 1,
                 error => error.exit_code(),
             };
-            Failure::of(&format!("cannot execute in {}", self.container), &error).with_code(code)
+            Failure::of(&format!("cannot execute in {container}"), &error).with_code(code)
         })?;
         Ok(u8::try_from(code).unwrap_or(USAGE))
     }

@@ -51,9 +51,7 @@ impl Images {
             }
         }
         if self.quiet {
-            let mut ids: Vec<String> = shown.iter().map(|l| self.id(l)).collect();
-            ids.dedup();
-            return ids.iter().try_for_each(line).map(|()| 0);
+            return shown.iter().try_for_each(|l| line(self.id(l))).map(|()| 0);
         }
         let mut columns = vec![("REPOSITORY", "Repository"), ("TAG", "Tag")];
         columns.extend(self.digests.then_some(("DIGEST", "Digest")));

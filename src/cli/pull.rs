@@ -31,15 +31,21 @@ impl Pull {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let store = context.store()?;
+        let result = self.pull(context, &store);
+        store.flush_index();
+        result
+    }
+
+    fn pull(&self, context: &Context, store: &Store) -> Result<u8, Failure> {
         let reference = reference(&self.image)?;
         if self.quiet {
-            let pulled = pull(context, &store, &reference, self.platform.as_deref(), &())?;
+            let pulled = pull(context, store, &reference, self.platform.as_deref(), &())?;
             return line(pulled.pulled_digest.to_string()).map(|()| 0);
         }
         let tag = reference.tag().map(str::to_string);
         let what = tag.or(reference.digest().map(|d| d.to_string())).unwrap_or_default();
         line(format!("{what}: Pulling from {}", reference.repository()))?;
-        let pulled = with_progress(context, &store, &reference, self.platform.as_deref())?;
+        let pulled = with_progress(context, store, &reference, self.platform.as_deref())?;
         line(format!("Digest: {}", pulled.pulled_digest))?;
         let status = match pulled.up_to_date {
             true => "Image is up to date",

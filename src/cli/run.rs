@@ -41,11 +41,9 @@ pub struct Run {
     /// Do not show how the pull goes on
     #[arg(short, long)]
     quiet: bool,
-    /// Image
-    image: String,
-    /// Command and its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
-    command: Vec<String>,
+    /// Image, then a command and its arguments
+    #[arg(trailing_var_arg = true, required = true, value_names = ["IMAGE", "COMMAND"], num_args = 1..)]
+    words: Vec<String>,
 }
 
 impl Run {
@@ -58,10 +56,13 @@ impl Run {
     }
 
     fn start(&self, context: &Context) -> Result<u8, Failure> {
-        let options = self.flags.options(&self.command)?;
+        let (name, command) = match self.words.split_first() {
+            Some((image, command)) => (image.as_str(), command),
+            None => return Err(Failure::new("cannot run: no image was given")),
+        };
+        let options = self.flags.options(command)?;
         let env = context.environment()?;
-        let image = self.image(context, &env.store)?;
-        let name = self.image.as_str();
+        let image = self.image(context, &env.store, name)?;
         let failed = |error: container::Error| {
             let code = error.exit_code();
             Failure::of(&format!("cannot run {name}"), &error).with_code(code)
@@ -81,24 +82,24 @@ impl Run {
     }
 
     /// The image, pulled if it has to be.
-    fn image(&self, context: &Context, store: &Store) -> Result<Image, Failure> {
-        let tried = || format!("cannot run {}", self.image);
+    fn image(&self, context: &Context, store: &Store, name: &str) -> Result<Image, Failure> {
+        let tried = || format!("cannot run {name}");
         if self.pull != When::Always {
-            match image::find(store, &self.image) {
+            match image::find(store, name) {
                 Err(image::Error::NotFound(_)) if self.pull == When::Missing => {}
                 found => return found.tried(tried),
             }
             if !self.quiet {
-                eprintln!("Unable to find image '{}' locally", self.image);
+                eprintln!("Unable to find image '{name}' locally");
             }
         }
-        let reference = reference(&self.image)?;
+        let reference = reference(name)?;
         let platform = self.platform.as_deref();
         match self.quiet {
             true => pull(context, store, &reference, platform, &())?,
             false => with_progress(context, store, &reference, platform)?,
         };
-        image::find(store, &self.image).tried(tried)
+        image::find(store, name).tried(tried)
     }
 }
 

@@ -46,20 +46,22 @@ pub fn create(
     }
     let record = record_of(image, image_name, options)?;
     let dir = env.containers.dir(&record.id);
+    let making = env.containers.making(false)?;
     DirBuilder::new().mode(0o700).create(&dir).map_err(on("create", &dir))?;
     let id = record.id.clone();
-    let result = fill(env, Container { dir: dir.clone(), record });
+    let result = fill(env, Container { dir: dir.clone(), record }, making);
     if result.is_err() {
         let _ = fs::remove_dir_all(env.containers.dir(&id));
     }
     result
 }
 
-fn fill(env: &Environment, mut container: Container) -> Result<Created, Error> {
+fn fill(env: &Environment, mut container: Container, making: Option<fs::File>) -> Result<Created, Error> {
     let lock = container.try_lock()?.ok_or(Error::System(
         "lock the new container",
         std::io::Error::from(std::io::ErrorKind::WouldBlock),
     ))?;
+    drop(making);
     let (id, wanted) = (container.record.id.clone(), container.record.options.name.clone());
     container.record.name = env.containers.reserve_name(wanted.as_deref(), &id)?;
     let written = write_json(&container.path("container.json"), &container.record)

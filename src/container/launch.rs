@@ -43,7 +43,7 @@ impl Environment {
     }
 
     pub(super) fn addresses(&self) -> Allocator {
-        Allocator::new(self.store.root().join("networks").join(&self.bridge.name))
+        Allocator::new(self.store.root().join("networks"))
     }
 
     /// Whether a claim on an id range or an address still counts: its container exists and was not found dead.

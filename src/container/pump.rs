@@ -48,6 +48,8 @@ struct Output<'a> {
     stream: Stream,
     from: OwnedFd,
     to: Option<BorrowedFd<'a>>,
+    /// The container has closed it, or nobody outside wants it any more.
+    closed: bool,
 }
 
 /// What the user types, on its way to the container.
@@ -92,8 +94,18 @@ impl<'a> Pump<'a> {
         let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console };
         match streams {
             Streams::Pipes { stdin, stdout, stderr } => {
-                pump.outputs.push(Output { stream: Stream::Stdout, from: stdout, to: outside.stdout });
-                pump.outputs.push(Output { stream: Stream::Stderr, from: stderr, to: outside.stderr });
+                pump.outputs.push(Output {
+                    stream: Stream::Stdout,
+                    from: stdout,
+                    to: outside.stdout,
+                    closed: false,
+                });
+                pump.outputs.push(Output {
+                    stream: Stream::Stderr,
+                    from: stderr,
+                    to: outside.stderr,
+                    closed: false,
+                });
                 if let (Some(to), Some(from)) = (stdin, outside.stdin) {
                     pump.input = Some(Input::new(from, to, false)?);
                 }
@@ -103,7 +115,12 @@ impl<'a> Pump<'a> {
                     let to = master.try_clone().map_err(|e| Error::System("duplicate the terminal", e))?;
                     pump.input = Some(Input::new(from, to, true)?);
                 }
-                pump.outputs.push(Output { stream: Stream::Stdout, from: master, to: outside.stdout });
+                pump.outputs.push(Output {
+                    stream: Stream::Stdout,
+                    from: master,
+                    to: outside.stdout,
+                    closed: false,
+                });
             }
         }
         Ok(pump)
@@ -123,9 +140,10 @@ impl<'a> Pump<'a> {
             if ready.input_space {
                 self.write_input();
             }
-            for index in ready.outputs.into_iter().rev() {
+            for index in ready.outputs {
                 self.carry(index)?;
             }
+            self.outputs.retain(|output| !output.closed);
             if ready.ended && ended.is_none() {
                 ended = Some(process.wait().map_err(|e| Error::System("wait for the container", e))?);
                 self.input = None;
@@ -211,11 +229,11 @@ impl<'a> Pump<'a> {
 
     /// Carries one piece of output; at its end, or when nobody takes it, the stream is closed.
     fn carry(&mut self, index: usize) -> Result<(), Error> {
-        let output = &self.outputs[index];
+        let output = &mut self.outputs[index];
         let mut buffer = vec![0; CHUNK];
         let read = match rustix::io::read(&output.from, &mut buffer[..]) {
             Ok(0) | Err(Errno::IO) => {
-                self.outputs.remove(index);
+                output.closed = true;
                 return Ok(());
             }
             Ok(read) => read,
@@ -228,7 +246,7 @@ impl<'a> Pump<'a> {
         if let Some(to) = output.to
             && write_all(to, &buffer[..read]).is_err()
         {
-            self.outputs.remove(index);
+            output.closed = true;
         }
         Ok(())
     }

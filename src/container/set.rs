@@ -38,6 +38,21 @@ impl Containers {
         self.root.parent().unwrap_or(&self.root)
     }
 
+    /// The lock on which those who make a container's directory hold a share until its own lock exists.
+    pub(super) fn making(&self, exclusive: bool) -> Result<Option<std::fs::File>, Error> {
+        use rustix::fs::FlockOperation;
+        let path = self.root.join("making.lock");
+        let file = std::fs::File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(on("open", &path))?;
+        let how =
+            if exclusive { FlockOperation::NonBlockingLockExclusive } else { FlockOperation::LockShared };
+        match rustix::fs::flock(&file, how) {
+            Ok(()) => Ok(Some(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
+            Err(e) => Err(on("lock", &path)(e.into())),
+        }
+    }
+
     /// Directory of a container.
     pub(super) fn dir(&self, id: &str) -> PathBuf {
         self.root.join(id)

@@ -55,7 +55,10 @@ fn remove_cgroup(path: &str, down: &mut Down) -> Result<(), Error> {
 
 fn disconnect(env: &Environment, container: &Container, running: Option<&Running>) -> Result<(), Error> {
     match running.and_then(|r| r.address) {
-        Some(address) => network::detach(&endpoint(env, container, address)).map_err(Error::from),
+        // The kernel removes the link with the network namespace, whose last process is gone.
+        Some(address) => {
+            network::unpublish(&endpoint(env, container, address)).map(drop).map_err(Error::from)
+        }
         None => Ok(()),
     }
 }
@@ -99,7 +102,7 @@ pub fn sweep(env: &Environment) -> Result<(), Error> {
 }
 
 fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
-    let Some(container) = Container::load(dir)? else { return sweep_half_made(dir) };
+    let Some(container) = Container::load(dir)? else { return sweep_half_made(env, dir) };
     let Some(_lock) = container.try_lock()? else { return Ok(()) };
     let (running, exit) = (container.running_record()?, container.exit()?);
     match (&running, &exit) {
@@ -119,14 +122,12 @@ fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
 }
 
 /// A directory without a record, whose maker is gone.
-fn sweep_half_made(dir: &std::path::Path) -> Result<(), Error> {
+fn sweep_half_made(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
     let lock = dir.join("lock");
     let free = match fs::File::open(&lock) {
         Ok(file) => rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok(),
-        // Just being made, or removed; a minute is ample for either.
-        Err(_) => fs::metadata(dir)
-            .and_then(|m| m.modified())
-            .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 60)),
+        // Nobody makes a directory just now, so its maker is gone.
+        Err(_) => env.containers.making(true)?.is_some(),
     };
     if free { remove_dir(dir) } else { Ok(()) }
 }

@@ -57,13 +57,14 @@ fn resolve_in(spec: &str, passwd: &str, group: &str) -> Result<Identity, Error> 
         (None, None) => return Err(Error::UnknownUser(user.to_string())),
     };
     let home = if home.is_empty() { "/" } else { home }.to_string();
-    match wanted_group {
-        Some(wanted) => Ok(Identity { uid, gid: find_group(wanted, group)?, groups: Vec::new(), home }),
-        None => {
-            let groups = name.map(|name| groups_of(name, group)).unwrap_or_default();
-            Ok(Identity { uid, gid, groups, home })
-        }
-    }
+    let (gid, others) = match wanted_group {
+        Some(wanted) => (find_group(wanted, group)?, Vec::new()),
+        None => (gid, name.map(|name| groups_of(name, group)).unwrap_or_default()),
+    };
+    // The primary group is one of them: else what a file forbids to that group could be had by a program that changes
+    // its primary group.
+    let others = others.into_iter().filter(|other| *other != gid);
+    Ok(Identity { uid, gid, groups: std::iter::once(gid).chain(others).collect(), home })
 }
 
 struct PasswdEntry<'a> {
@@ -140,12 +141,12 @@ mod tests {
     #[test]
     fn names_numbers_and_groups() {
         let resolve = |spec| resolve_in(spec, PASSWD, GROUP).unwrap();
-        assert_eq!(resolve(""), identity(0, 0, &[10], "/root"));
-        assert_eq!(resolve("alice"), identity(1000, 1001, &[10, 63], "/home/alice"));
-        assert_eq!(resolve("1000"), identity(1000, 1001, &[10, 63], "/home/alice"));
-        assert_eq!(resolve("alice:video"), identity(1000, 39, &[], "/home/alice"));
-        assert_eq!(resolve("alice:5"), identity(1000, 5, &[], "/home/alice"));
-        assert_eq!(resolve("4242"), identity(4242, 0, &[], "/"));
+        assert_eq!(resolve(""), identity(0, 0, &[0, 10], "/root"));
+        assert_eq!(resolve("alice"), identity(1000, 1001, &[1001, 10, 63], "/home/alice"));
+        assert_eq!(resolve("1000"), identity(1000, 1001, &[1001, 10, 63], "/home/alice"));
+        assert_eq!(resolve("alice:video"), identity(1000, 39, &[39], "/home/alice"));
+        assert_eq!(resolve("alice:5"), identity(1000, 5, &[5], "/home/alice"));
+        assert_eq!(resolve("4242"), identity(4242, 0, &[0], "/"));
     }
 
     #[test]

@@ -1,31 +1,42 @@
-//! Addresses of containers: one file an address, so that it survives crashes and needs no database.
+//! Addresses for containers: one symbolic link an address, `<dir>/<bridge>/<address>` → owner.
+//!
+//! symlink(2) makes the name and its content at once and fails where the name exists, so a crash leaves either the
+//! whole allocation or none. A lock on the directory keeps two callers from reclaiming one stale address.
 
-use std::fs;
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use ipnet::Ipv4Net;
+use rustix::fs::{FlockOperation, flock};
+
 use super::bridge::Bridge;
-use super::endpoint::is_usable;
 use super::error::Error;
 
-/// The addresses of one bridge.
-#[derive(Clone, Debug)]
+/// Link that says which address was given out last.
+const LAST: &str = "last";
+
+/// Gives out addresses of bridges' subnets.
+#[derive(Debug, Clone)]
 pub struct Allocator {
     dir: PathBuf,
 }
 
 impl Allocator {
-    /// The allocator that keeps its files in `dir`.
-    pub fn new(dir: PathBuf) -> Allocator {
-        Allocator { dir }
+    /// Works in that directory, which is made when needed.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
     }
 
-    /// Gives `owner` an address: the wanted one, or one that is free. `is_alive` tells whether an owner still counts;
-    /// what others leave behind is taken over.
+    /// Gives `owner` an address of the bridge's subnet: the wanted one, the one it has already, or the next free one
+    /// after the last that was given out, so that an address is not used again soon. An address whose owner is not
+    /// `is_alive` is free. Network, broadcast and gateway addresses are never given out.
     ///
     /// # Errors
-    /// [`Error::NoAddress`], [`Error::AddressInUse`], [`Error::File`].
+    /// [`Error::AddressOutside`], [`Error::AddressInUse`] for a wanted one; [`Error::AddressesExhausted`];
+    /// [`Error::File`].
     pub fn allocate(
         &self,
         bridge: &Bridge,
@@ -33,119 +44,237 @@ impl Allocator {
         wanted: Option<Ipv4Addr>,
         is_alive: &dyn Fn(&str) -> bool,
     ) -> Result<Ipv4Addr, Error> {
-        fs::create_dir_all(&self.dir).map_err(Error::file("create", &self.dir))?;
-        if let Some(address) = wanted {
-            let free =
-                is_usable(address, bridge.subnet, bridge.gateway) && self.claim(address, owner, is_alive)?;
-            return if free { Ok(address) } else { Err(Error::AddressInUse(address)) };
+        super::link::check_name(&bridge.name)?;
+        if let Some(address) = wanted.filter(|a| !usable(bridge, *a)) {
+            return Err(Error::AddressOutside { address, subnet: bridge.subnet });
         }
-        let (network, broadcast) = (u32::from(bridge.subnet.network()), u32::from(bridge.subnet.broadcast()));
-        let count = broadcast - network + 1;
-        // The owner's id says where to begin, so that those who start at once rarely meet, and an address that became
-        // free is not given away again at once.
-        let seed = owner.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(u32::from(byte)));
-        for step in 0..count {
-            let address = Ipv4Addr::from(network + (seed % count + step) % count);
-            if is_usable(address, bridge.subnet, bridge.gateway) && self.claim(address, owner, is_alive)? {
-                return Ok(address);
-            }
+        let dir = self.dir.join(&bridge.name);
+        fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
+        let _lock = lock(&dir)?;
+        if let Some(address) = self.keep(&dir, bridge, owner, wanted)? {
+            return Ok(address);
         }
-        Err(Error::NoAddress { bridge: bridge.name.clone(), subnet: bridge.subnet })
+        match wanted {
+            Some(address) => match take(&dir, address, owner, is_alive)? {
+                None => Ok(address),
+                Some(owner) => Err(Error::AddressInUse { address, owner }),
+            },
+            None => next(&dir, bridge, owner, is_alive),
+        }
     }
 
-    /// Gives back all that `owner` has.
+    /// The address that the owner has already; others than the wanted one are given back.
+    fn keep(
+        &self,
+        dir: &Path,
+        bridge: &Bridge,
+        owner: &str,
+        wanted: Option<Ipv4Addr>,
+    ) -> Result<Option<Ipv4Addr>, Error> {
+        let mut kept = None;
+        for (path, address) in owned(dir, owner)? {
+            if kept.is_none() && usable(bridge, address) && wanted.is_none_or(|w| w == address) {
+                kept = Some(address);
+            } else {
+                remove(&path)?;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Gives back all addresses of `owner`, on every bridge. One that has none is fine.
     ///
     /// # Errors
     /// [`Error::File`].
     pub fn release(&self, owner: &str) -> Result<(), Error> {
-        let entries = match fs::read_dir(&self.dir) {
+        let bridges = match fs::read_dir(&self.dir) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(Error::file("list", &self.dir))?,
+            result => result.map_err(failed("list", &self.dir))?,
         };
-        for entry in entries.flatten() {
-            if fs::read_to_string(entry.path()).is_ok_and(|other| other == owner) {
-                remove(&entry.path())?;
+        for bridge in bridges {
+            let dir = bridge.map_err(failed("list", &self.dir))?.path();
+            if !dir.is_dir() {
+                continue;
+            }
+            let _lock = lock(&dir)?;
+            for (path, _) in owned(&dir, owner)? {
+                remove(&path)?;
             }
         }
         Ok(())
     }
+}
 
-    /// The file appears with its content in one step, so that a crash cannot leave an address without an owner.
-    fn claim(&self, address: Ipv4Addr, owner: &str, is_alive: &dyn Fn(&str) -> bool) -> Result<bool, Error> {
-        let path = self.dir.join(address.to_string());
-        let mut tmp = tempfile::NamedTempFile::new_in(&self.dir).map_err(Error::file("write", &path))?;
-        tmp.write_all(owner.as_bytes()).map_err(Error::file("write", &path))?;
-        for _ in 0..2 {
-            match tmp.persist_noclobber(&path) {
-                Ok(_) => return Ok(true),
-                Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => tmp = e.file,
-                Err(e) => return Err(Error::file("write", &path)(e.error)),
-            }
-            match fs::read_to_string(&path) {
-                Ok(other) if is_alive(&other) => return Ok(false),
-                _ => remove(&path)?,
-            }
+/// The next address that can be taken, beginning after the last one given out.
+fn next(
+    dir: &Path,
+    bridge: &Bridge,
+    owner: &str,
+    is_alive: &dyn Fn(&str) -> bool,
+) -> Result<Ipv4Addr, Error> {
+    let (first, size) = (u32::from(bridge.subnet.network()), span(bridge.subnet));
+    let last = fs::read_link(dir.join(LAST)).ok().and_then(|p| p.to_str()?.parse::<Ipv4Addr>().ok());
+    let start = last.filter(|a| bridge.subnet.contains(a)).map_or(0, |a| u64::from(u32::from(a) - first));
+    for step in 1..=size {
+        let offset = (start + step) % size;
+        let Ok(offset) = u32::try_from(offset) else { continue };
+        let address = Ipv4Addr::from(first + offset);
+        if usable(bridge, address) && take(dir, address, owner, is_alive)?.is_none() {
+            remember(dir, address)?;
+            return Ok(address);
         }
-        Ok(false)
     }
+    Err(Error::AddressesExhausted { subnet: bridge.subnet })
+}
+
+/// Number of addresses in the subnet.
+fn span(subnet: Ipv4Net) -> u64 {
+    1 << (32 - subnet.prefix_len())
+}
+
+fn usable(bridge: &Bridge, address: Ipv4Addr) -> bool {
+    let subnet = bridge.subnet;
+    // A /31 has neither network nor broadcast address (RFC 3021).
+    let special = subnet.prefix_len() < 31 && (address == subnet.network() || address == subnet.broadcast());
+    subnet.contains(&address) && address != bridge.gateway && !special
+}
+
+/// Makes the address the owner's, or says whose it is.
+fn take(
+    dir: &Path,
+    address: Ipv4Addr,
+    owner: &str,
+    is_alive: &dyn Fn(&str) -> bool,
+) -> Result<Option<String>, Error> {
+    let path = dir.join(address.to_string());
+    loop {
+        match symlink(owner, &path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            result => return result.map(|()| None).map_err(failed("create", &path)),
+        }
+        let holder = fs::read_link(&path).map_err(failed("read", &path))?.to_string_lossy().into_owned();
+        if is_alive(&holder) {
+            return Ok(Some(holder));
+        }
+        remove(&path)?;
+    }
+}
+
+/// Only spares addresses from early reuse, so that losing it in a crash is harmless.
+fn remember(dir: &Path, address: Ipv4Addr) -> Result<(), Error> {
+    let path = dir.join(LAST);
+    remove(&path)?;
+    symlink(address.to_string(), &path).map_err(failed("create", &path))
+}
+
+/// The allocations of `owner` in one directory.
+fn owned(dir: &Path, owner: &str) -> Result<Vec<(PathBuf, Ipv4Addr)>, Error> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
+        let entry = entry.map_err(failed("list", dir))?;
+        let Some(address) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == owner) {
+            found.push((entry.path(), address));
+        }
+    }
+    Ok(found)
+}
+
+/// Held until the file is dropped.
+fn lock(dir: &Path) -> Result<File, Error> {
+    let file = File::open(dir).map_err(failed("open", dir))?;
+    flock(&file, FlockOperation::LockExclusive).map_err(|e| failed("lock", dir)(e.into()))?;
+    Ok(file)
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::file("remove", path)(e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(e)),
         _ => Ok(()),
     }
+}
+
+fn failed(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { operation, path, source }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
 
-    fn bridge(subnet: &str) -> Bridge {
-        let subnet: ipnet::Ipv4Net = subnet.parse().unwrap();
-        Bridge { name: "x".into(), subnet, gateway: subnet.hosts().next().unwrap(), mtu: None }
+    fn bridge(prefix: u8) -> Bridge {
+        let gateway = Ipv4Addr::new(10, 99, 0, 1);
+        let subnet = Ipv4Net::new(gateway, prefix).unwrap().trunc();
+        Bridge { name: "t0".to_owned(), subnet, gateway, mtu: None }
+    }
+
+    fn ip(last: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 99, 0, last)
+    }
+
+    const ALIVE: &dyn Fn(&str) -> bool = &|_| true;
+
+    #[test]
+    fn gives_each_owner_one_address_and_skips_the_special_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (Allocator::new(dir.path().to_owned()), bridge(29));
+        let given: Vec<_> = (0..5).map(|n| a.allocate(&b, &format!("c{n}"), None, ALIVE).unwrap()).collect();
+        assert_eq!(given, [ip(2), ip(3), ip(4), ip(5), ip(6)]);
+        assert_eq!(a.allocate(&b, "c3", None, ALIVE).unwrap(), ip(5), "it has one");
+        assert!(matches!(a.allocate(&b, "c5", None, ALIVE), Err(Error::AddressesExhausted { .. })));
+        a.release("c1").unwrap();
+        a.release("c1").unwrap();
+        assert_eq!(a.allocate(&b, "c5", None, ALIVE).unwrap(), ip(3));
     }
 
     #[test]
-    fn every_address_is_given_once_and_dead_owners_lose_theirs() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (allocator, bridge) = (Allocator::new(tmp.path().join("n")), bridge("10.0.0.0/29"));
-        let mut given = HashSet::new();
-        for owner in ["a", "b", "c", "d", "e"] {
-            given.insert(allocator.allocate(&bridge, owner, None, &|_| true).unwrap());
+    fn does_not_use_an_address_again_soon() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (Allocator::new(dir.path().to_owned()), bridge(24));
+        assert_eq!(a.allocate(&b, "x", None, ALIVE).unwrap(), ip(2));
+        a.release("x").unwrap();
+        assert_eq!(a.allocate(&b, "y", None, ALIVE).unwrap(), ip(3));
+    }
+
+    #[test]
+    fn wanted_addresses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (Allocator::new(dir.path().to_owned()), bridge(24));
+        assert_eq!(a.allocate(&b, "x", Some(ip(9)), ALIVE).unwrap(), ip(9));
+        let taken = a.allocate(&b, "y", Some(ip(9)), ALIVE).unwrap_err();
+        assert_eq!(taken.to_string(), "address 10.99.0.9 is in use by x");
+        assert_eq!(a.allocate(&b, "y", Some(ip(9)), &|owner| owner != "x").unwrap(), ip(9));
+        assert_eq!(a.allocate(&b, "y", Some(ip(7)), ALIVE).unwrap(), ip(7), "moves");
+        assert_eq!(a.allocate(&b, "z", Some(ip(9)), ALIVE).unwrap(), ip(9), "was given back");
+        for bad in [ip(0), ip(1), ip(255), Ipv4Addr::new(10, 98, 0, 2)] {
+            assert!(matches!(a.allocate(&b, "q", Some(bad), ALIVE), Err(Error::AddressOutside { .. })));
         }
-        assert_eq!(given, (2..=6).map(|n| Ipv4Addr::new(10, 0, 0, n)).collect());
-        assert!(matches!(allocator.allocate(&bridge, "f", None, &|_| true), Err(Error::NoAddress { .. })));
-        assert!(allocator.allocate(&bridge, "f", None, &|owner| owner != "c").is_ok());
-        allocator.release("a").unwrap();
-        assert!(allocator.allocate(&bridge, "g", None, &|_| true).is_ok());
     }
 
     #[test]
-    fn an_address_can_be_asked_for() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (allocator, bridge) = (Allocator::new(tmp.path().to_path_buf()), bridge("10.0.0.0/24"));
-        let wanted = Some(Ipv4Addr::new(10, 0, 0, 77));
-        assert_eq!(allocator.allocate(&bridge, "a", wanted, &|_| true).ok(), wanted);
-        assert!(matches!(allocator.allocate(&bridge, "b", wanted, &|_| true), Err(Error::AddressInUse(_))));
-        for special in [0, 1, 255] {
-            let wanted = Some(Ipv4Addr::new(10, 0, 0, special));
-            assert!(allocator.allocate(&bridge, "b", wanted, &|_| true).is_err(), "{special}");
-        }
+    fn reclaims_from_the_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (Allocator::new(dir.path().to_owned()), bridge(30));
+        assert_eq!(a.allocate(&b, "dead", None, ALIVE).unwrap(), ip(2));
+        assert_eq!(a.allocate(&b, "new", None, &|owner| owner != "dead").unwrap(), ip(2));
+        a.release("dead").unwrap();
+        assert_eq!(fs::read_link(dir.path().join("t0/10.99.0.2")).unwrap().to_str(), Some("new"));
     }
 
     #[test]
-    fn two_hundred_at_once_get_two_hundred() {
-        let tmp = tempfile::tempdir().unwrap();
-        let (allocator, bridge) = (Allocator::new(tmp.path().to_path_buf()), bridge("10.0.0.0/24"));
-        let work = |owner: usize| allocator.allocate(&bridge, &owner.to_string(), None, &|_| true).unwrap();
-        let given: HashSet<Ipv4Addr> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..20)
-                .map(|t| scope.spawn(move || (t * 10..t * 10 + 10).map(work).collect::<Vec<_>>()))
-                .collect();
-            threads.into_iter().flat_map(|t| t.join().unwrap()).collect()
+    fn many_at_once_get_different_addresses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (Allocator::new(dir.path().to_owned()), bridge(24));
+        let mut given: Vec<Ipv4Addr> = std::thread::scope(|scope| {
+            let (a, b) = (&a, &b);
+            let one =
+                |n| scope.spawn(move || a.allocate(b, &format!("c{n}"), None, &|o| o.len() < 3).unwrap());
+            let threads: Vec<_> = (0..40).map(one).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).collect()
         });
-        assert_eq!(given.len(), 200);
+        given.sort();
+        given.dedup();
+        assert_eq!(given.len(), 40);
     }
 }

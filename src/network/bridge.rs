@@ -1,115 +1,94 @@
-//! The bridge that containers are joined by.
+//! The bridge that containers hang on.
 
 use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
-use netlink_packet_core::{NLM_F_CREATE, NLM_F_REPLACE};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::mac::mac_of;
 use super::socket::Netlink;
-use super::{rules, sysctl};
+use super::{address, forwarding, link, nft, sysctl};
 
-/// A bridge and its subnet.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+/// A bridge and the subnet behind it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bridge {
     /// Name of the link, at most 15 bytes.
     pub name: String,
-    /// Addresses of its containers.
+    /// Addresses of the containers.
     pub subnet: Ipv4Net,
-    /// The bridge's own address, the containers' way out.
+    /// The bridge's own address, the containers' default route.
     pub gateway: Ipv4Addr,
-    /// Largest packet in bytes; the kernel's default without.
+    /// Largest packet in bytes; the kernel's default if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
 }
 
-/// Makes the bridge, its address, settings and rules where they are missing. Any number of processes may do so at once.
+/// `lay0`, 10.87.0.0/16.
+impl Default for Bridge {
+    fn default() -> Self {
+        let gateway = Ipv4Addr::new(10, 87, 0, 1);
+        Self { name: "lay0".to_owned(), subnet: Ipv4Net::new_assert(gateway, 16).trunc(), gateway, mtu: None }
+    }
+}
+
+/// Makes the bridge be there: link with a fixed hardware address, gateway address, up; forwarding for this link and
+/// for the links that lead outside (`forwarding.rs` says which and why); and the table `inet lay-<bridge>`
+/// (`nft/mod.rs` says what is in it). Whatever is there already stays, so any number of callers may do this at once.
+///
+/// A rule of another table that drops forwarded packets (Docker's `FORWARD` policy, firewalld) cannot be overruled
+/// from a table of our own, since a packet needs every table's consent; such a firewall has to let the bridge through.
 ///
 /// # Errors
-/// [`Error::Netlink`] when the kernel refuses, [`Error::File`] for settings.
+/// [`Error::NotABridge`], [`Error::TableConflict`], and whatever the kernel refuses.
 pub fn ensure_bridge(bridge: &Bridge) -> Result<(), Error> {
-    let step = |what: &str| Error::netlink(format!("{what} the bridge {}", bridge.name));
-    let netlink = Netlink::route().map_err(step("make"))?;
-    if index_of(&bridge.name).is_err() {
-        match netlink.change(RouteNetlinkMessage::NewLink(new_link(bridge)), NLM_F_CREATE) {
-            // Another process was faster, or the kernel says so of a link that is there.
-            Err(e) if matches!(e.raw_os_error(), Some(libc::EEXIST | libc::EOPNOTSUPP)) => {}
-            result => result.map_err(step("make"))?,
-        }
+    link::check_name(&bridge.name)?;
+    if !bridge.subnet.contains(&bridge.gateway) {
+        return Err(Error::AddressOutside { address: bridge.gateway, subnet: bridge.subnet });
     }
-    let index = index_of(&bridge.name).map_err(step("find"))?;
-    let address = address_message(index, bridge.gateway, bridge.subnet);
-    let flags = NLM_F_CREATE | NLM_F_REPLACE;
-    netlink.change(RouteNetlinkMessage::NewAddress(address), flags).map_err(step("give an address to"))?;
-    netlink.change(RouteNetlinkMessage::NewLink(up(index)), 0).map_err(step("switch on"))?;
-    sysctl::set(&bridge.name, "forwarding", "1")?;
-    // Published ports are reached from 127.0.0.1 as well; a rule keeps containers from the host's own loopback.
-    sysctl::set(&bridge.name, "route_localnet", "1")?;
-    for link in sysctl::default_links() {
-        sysctl::set(&link, "forwarding", "1")?;
+    let mut netlink = Netlink::route()?;
+    let found = link::find(&mut netlink, &bridge.name)?;
+    // Up comes last, and nobody else sets route_localnet: such a bridge was finished by whoever made it.
+    let finished =
+        |link: &link::Link| link.bridge && link.up && sysctl::is(&link.name, "route_localnet", "1");
+    if !found.as_ref().is_some_and(finished) {
+        build(&mut netlink, bridge)?;
     }
-    rules::ensure(bridge)
+    nft::ensure_table(bridge)?;
+    forwarding::open(&mut netlink, bridge)?;
+    if found.is_none_or(|link| !link.up) {
+        link::up(&mut netlink, &bridge.name)?;
+    }
+    Ok(())
 }
 
-/// Removes the bridge and its rules; what is not there is no error.
+/// Everything about the link but setting it up.
+fn build(netlink: &mut Netlink, bridge: &Bridge) -> Result<(), Error> {
+    link::create_bridge(netlink, &bridge.name, mac_of(bridge.gateway), bridge.mtu)?;
+    let Some(link) = link::find(netlink, &bridge.name)?.filter(|link| link.bridge) else {
+        return Err(Error::NotABridge { link: bridge.name.clone() });
+    };
+    address::add(netlink, link.index, &bridge.name, bridge.gateway, bridge.subnet)?;
+    sysctl::set(&bridge.name, "forwarding", "1")?;
+    // Connections from the host's loopback to a published port leave through the bridge with a loopback source
+    // until they are masqueraded; the table drops what containers send to or from 127.0.0.0/8.
+    sysctl::set(&bridge.name, "route_localnet", "1")?;
+    Ok(())
+}
+
+/// Removes the bridge and its table, and closes what [`ensure_bridge`] opened for it. What is gone already is fine.
 ///
 /// # Errors
-/// [`Error::Netlink`].
+/// [`Error::NotABridge`] when a link of that name is something else, and whatever the kernel refuses.
 pub fn remove_bridge(bridge: &Bridge) -> Result<(), Error> {
-    rules::remove(bridge)?;
-    remove_link(&bridge.name)
-}
-
-/// Removes a link by name; one that is not there is no error.
-pub(super) fn remove_link(name: &str) -> Result<(), Error> {
-    let failed = || Error::netlink(format!("remove the link {name}"));
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::IfName(name.to_string()));
-    let netlink = Netlink::route().map_err(failed())?;
-    match netlink.change(RouteNetlinkMessage::DelLink(message), 0) {
-        Err(e) if e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        result => result.map_err(failed()),
+    link::check_name(&bridge.name)?;
+    let mut netlink = Netlink::route()?;
+    if let Some(link) = link::find(&mut netlink, &bridge.name)? {
+        if !link.bridge {
+            return Err(Error::NotABridge { link: bridge.name.clone() });
+        }
+        link::delete(&mut netlink, &link)?;
     }
-}
-
-/// Index of a link in the caller's network namespace.
-pub(super) fn index_of(name: &str) -> std::io::Result<u32> {
-    nix::net::if_::if_nametoindex(name).map_err(Into::into)
-}
-
-fn new_link(bridge: &Bridge) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message.attributes.push(LinkAttribute::IfName(bridge.name.clone()));
-    // A fixed one, else it would change with every container that comes and goes.
-    message.attributes.push(LinkAttribute::Address(mac_of(bridge.gateway).0.to_vec()));
-    message.attributes.extend(bridge.mtu.map(LinkAttribute::Mtu));
-    message.attributes.push(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge)]));
-    message
-}
-
-/// Switches a link on.
-pub(super) fn up(index: u32) -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message.header.index = index;
-    message.header.flags = LinkFlags::Up;
-    message.header.change_mask = LinkFlags::Up;
-    message
-}
-
-/// An address with the subnet's prefix and broadcast address.
-pub(super) fn address_message(index: u32, address: Ipv4Addr, subnet: Ipv4Net) -> AddressMessage {
-    let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.prefix_len = subnet.prefix_len();
-    message.header.index = index;
-    message.attributes = vec![
-        AddressAttribute::Local(address.into()),
-        AddressAttribute::Address(address.into()),
-        AddressAttribute::Broadcast(subnet.broadcast()),
-    ];
-    message
+    forwarding::close(bridge)?;
+    nft::remove_table(bridge)
 }

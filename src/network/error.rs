@@ -2,86 +2,182 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::port::Protocol;
 
-/// Errors of the network room.
+/// Failure of a network operation, with what it was done to.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// The kernel refused a change of links, addresses, routes or rules.
-    #[error("cannot {0}")]
-    Netlink(String, #[source] io::Error),
-    /// A file cannot be used.
-    #[error("cannot {operation} {path}")]
-    File {
-        /// What was tried, as a verb.
+    /// The netlink socket could not be made or bound.
+    #[error("open netlink socket")]
+    Socket(#[source] io::Error),
+    /// The calling thread could not enter another network namespace, or come back.
+    #[error("enter network namespace")]
+    Namespace(#[source] io::Error),
+    /// The kernel refused an operation on a link.
+    #[error("{operation} link {link}")]
+    Link {
+        /// What was tried ("create", "delete", …).
         operation: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
+        /// Name of the link.
+        link: String,
+        /// The kernel's answer.
         #[source]
         source: io::Error,
     },
-    /// The container's network namespace could not be entered or left.
-    #[error("cannot enter the container's network namespace")]
-    Namespace(#[source] io::Error),
-    /// All addresses are given away.
-    #[error("no free address in {subnet} on {bridge}; remove containers, or configure a larger subnet")]
-    NoAddress {
-        /// The bridge.
-        bridge: String,
-        /// Its subnet.
+    /// A name that the kernel would not take for a link, or that would not be safe in a path.
+    #[error("invalid link name {0:?}")]
+    LinkName(String),
+    /// Address or route on a link.
+    #[error("{operation} {address} on link {link}")]
+    Address {
+        /// What was tried.
+        operation: &'static str,
+        /// The address or gateway.
+        address: String,
+        /// Name of the link.
+        link: String,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// A link of the bridge's name exists and is something else.
+    #[error("link {link} exists and is not a bridge")]
+    NotABridge {
+        /// Name of the link.
+        link: String,
+    },
+    /// The bridge's table exists for another subnet.
+    #[error("nftables table {table} serves {found}, not {wanted}")]
+    TableConflict {
+        /// Name of the table, family inet.
+        table: String,
+        /// What its comment says.
+        found: String,
+        /// What it should say.
+        wanted: String,
+    },
+    /// Every name that can be derived from the owner is another one's.
+    #[error("no free link name for {owner}")]
+    NoLinkName {
+        /// Owner of the endpoint.
+        owner: String,
+    },
+    /// nftables refused.
+    #[error("{operation} nftables table {table}")]
+    Nft {
+        /// What was tried.
+        operation: &'static str,
+        /// Name of the table, family inet.
+        table: String,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Reading or writing a file below /proc/sys.
+    #[error("set sysctl {path}")]
+    Sysctl {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The wanted address is not one that can be given out on this bridge.
+    #[error("address {address} is not usable in {subnet}")]
+    AddressOutside {
+        /// Wanted address.
+        address: Ipv4Addr,
+        /// The bridge's subnet.
         subnet: ipnet::Ipv4Net,
     },
-    /// The address that was asked for is taken, or not in the subnet.
-    #[error("address {0} is not free on this network")]
-    AddressInUse(Ipv4Addr),
-    /// A published port is taken.
-    #[error("port {address}:{port}/{protocol} is already in use{}", by(.holder))]
-    PortInUse {
-        /// Address on the host.
+    /// The wanted address belongs to another container.
+    #[error("address {address} is in use by {owner}")]
+    AddressInUse {
+        /// Wanted address.
         address: Ipv4Addr,
-        /// Port on the host.
+        /// Who has it.
+        owner: String,
+    },
+    /// Every address of the subnet is taken.
+    #[error("no free address in {subnet}")]
+    AddressesExhausted {
+        /// The bridge's subnet.
+        subnet: ipnet::Ipv4Net,
+    },
+    /// Files of the address allocator.
+    #[error("{operation} {path}")]
+    File {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process listens on the port.
+    #[error("port {address}:{port}/{protocol} is already in use{}", by(holder.as_deref()))]
+    PortInUse {
+        /// Host address that was asked for.
+        address: Ipv4Addr,
+        /// Host port.
         port: u16,
         /// Protocol.
         protocol: Protocol,
-        /// Who has it, where that can be seen.
+        /// "name (pid n)" of who has it, where that can be seen.
         holder: Option<String>,
     },
-    /// A published port could not be reserved.
-    #[error("cannot reserve port {address}:{port}")]
-    Port {
-        /// Address on the host.
+    /// The port could not be reserved for another reason than being taken.
+    #[error("reserve port {address}:{port}/{protocol}")]
+    Reserve {
+        /// Host address that was asked for.
         address: Ipv4Addr,
-        /// Port on the host.
+        /// Host port.
         port: u16,
-        /// Why.
+        /// Protocol.
+        protocol: Protocol,
+        /// Why not.
         #[source]
         source: io::Error,
     },
-    /// `-p` says something that makes no sense.
-    #[error("invalid port mapping '{text}': {reason}")]
-    Mapping {
-        /// What was said.
+    /// A port mapping that cannot be read.
+    #[error("invalid port mapping {text:?}: {reason}")]
+    PortSyntax {
+        /// What was given.
         text: String,
-        /// What is wrong.
-        reason: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// An extra host that cannot be read.
+    #[error("invalid extra host {text:?}: {reason}")]
+    HostSyntax {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
     },
 }
 
-fn by(holder: &Option<String>) -> String {
-    holder.as_ref().map(|holder| format!(" by {holder}")).unwrap_or_default()
+fn by(holder: Option<&str>) -> String {
+    holder.map(|h| format!(" by {h}")).unwrap_or_default()
 }
 
 impl Error {
-    pub(super) fn file(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        let path = path.to_path_buf();
-        move |source| Error::File { operation, path, source }
-    }
-
-    pub(super) fn netlink(step: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
-        let step = step.into();
-        move |source| Error::Netlink(step, source)
+    /// The kernel's error number, where the failure came from a system call.
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Socket(source)
+            | Self::Namespace(source)
+            | Self::Link { source, .. }
+            | Self::Address { source, .. }
+            | Self::Nft { source, .. }
+            | Self::Sysctl { source, .. }
+            | Self::File { source, .. }
+            | Self::Reserve { source, .. } => source.raw_os_error(),
+            _ => None,
+        }
     }
 }

@@ -1,51 +1,74 @@
-//! Who has a port.
+//! Who has a port (proc_pid_net(5), proc_pid_fd(5)).
 
 use std::fs;
+use std::net::Ipv4Addr;
 
 use super::port::Protocol;
 
-/// Name and pid of a process that listens on a port of this host, as far as `/proc` shows it.
-pub fn holder(protocol: Protocol, port: u16) -> Option<String> {
-    let tables = match protocol {
-        Protocol::Tcp => ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"],
-        Protocol::Udp => ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"],
-    };
-    let inode = tables.iter().find_map(|table| inode(&fs::read_to_string(table).ok()?, port))?;
-    let target = format!("socket:[{inode}]");
-    let processes = fs::read_dir("/proc").ok()?.flatten();
-    let pids = processes.filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
-    let has_it = |pid: &i32| {
-        let fds = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-        fds.into_iter().any(|fd| fs::read_link(fd.path()).is_ok_and(|t| t.as_os_str() == target.as_str()))
-    };
-    let pid = pids.into_iter().find(has_it)?;
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    Some(format!("{} (pid {pid})", name.trim()))
+/// "name (pid n)" of a process that has the port at this address or at one that overlaps with it,
+/// as far as the caller may see it.
+pub(super) fn find(address: Ipv4Addr, port: u16, protocol: Protocol) -> Option<String> {
+    let mut inodes = Vec::new();
+    for table in [protocol.to_string(), format!("{protocol}6")] {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
+        inodes.extend(text.lines().skip(1).filter_map(|line| socket(line, address, port, protocol)));
+    }
+    inodes.iter().find_map(|inode| process(*inode))
 }
 
-/// Inode of the socket with this local port that waits for packets or connections (proc_pid_net(5)).
-fn inode(table: &str, port: u16) -> Option<u64> {
-    // Listening TCP sockets, and UDP ones without a peer.
-    let waiting = ["0A", "07"];
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let local = fields.get(1)?.rsplit(':').next()?;
-        let fits = u16::from_str_radix(local, 16) == Ok(port) && waiting.contains(fields.get(3)?);
-        if fits { fields.get(9)?.parse().ok() } else { None }
-    })
+/// Inode of the socket in that line, if it is bound to the port.
+fn socket(line: &str, address: Ipv4Addr, port: u16, protocol: Protocol) -> Option<u64> {
+    const LISTEN: &str = "0A";
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+    let (bound, bound_port) = local.split_once(':')?;
+    if u16::from_str_radix(bound_port, 16).ok()? != port || (protocol == Protocol::Tcp && *state != LISTEN) {
+        return None;
+    }
+    // Every word of an address is printed as a number in the machine's byte order; an IPv4 address
+    // in the IPv6 table is in the last word.
+    let word = bound.get(bound.len().checked_sub(8)?..)?;
+    let bound = Ipv4Addr::from(u32::from_str_radix(word, 16).ok()?.to_ne_bytes());
+    let overlaps = bound == address || bound.is_unspecified() || address.is_unspecified();
+    if overlaps { inode.parse().ok() } else { None }
+}
+
+fn process(inode: u64) -> Option<String> {
+    let wanted = format!("socket:[{inode}]");
+    let processes = fs::read_dir("/proc").ok()?.flatten();
+    processes.filter(|p| p.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit)).find_map(
+        |process| {
+            let fds = fs::read_dir(process.path().join("fd")).ok()?;
+            fds.flatten().find(|fd| {
+                fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == wanted.as_str())
+            })?;
+            let name = fs::read_to_string(process.path().join("comm")).ok()?;
+            Some(format!("{} (pid {})", name.trim_end(), process.file_name().to_string_lossy()))
+        },
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    // The line formats are those of a live kernel.
+    const WILDCARD: &str = "   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 21 1 x 100 0 0 10 0";
+    const LOOPBACK: &str = "   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 22 1 x 100 0 0 10 0";
+    const SIX: &str = "   2: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 23 1 x 100 0 0 10 0";
+    const CONNECTED: &str = "   3: 0100007F:1F90 0100007F:C000 01 00000000:00000000 00:00000000 00000000     0        0 24 1 x 100 0 0 10 0";
+
     #[test]
-    fn the_one_who_listens_is_found() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
-        let found = holder(Protocol::Tcp, port).unwrap();
-        assert!(found.ends_with(&format!("(pid {})", std::process::id())), "{found}");
-        drop(socket);
-        assert_eq!(holder(Protocol::Tcp, port), None);
+    #[cfg(target_endian = "little")]
+    fn finds_the_socket_that_overlaps() {
+        let at = |line, address: [u8; 4], port| socket(line, Ipv4Addr::from(address), port, Protocol::Tcp);
+        assert_eq!(at(WILDCARD, [127, 0, 0, 1], 8080), Some(21));
+        assert_eq!(at(LOOPBACK, [127, 0, 0, 1], 8080), Some(22));
+        assert_eq!(at(LOOPBACK, [0, 0, 0, 0], 8080), Some(22));
+        assert_eq!(at(LOOPBACK, [10, 0, 0, 1], 8080), None);
+        assert_eq!(at(LOOPBACK, [127, 0, 0, 1], 8081), None);
+        assert_eq!(at(SIX, [10, 0, 0, 1], 8080), Some(23));
+        assert_eq!(at(CONNECTED, [127, 0, 0, 1], 8080), None);
+        assert_eq!(at("", [0; 4], 0), None);
     }
 }

@@ -1,31 +1,35 @@
-//! Networks of containers: bridge, veth pairs, addresses, nftables, published ports; all by netlink(7).
+//! Bridge, veth, addresses, nftables and ports, all by netlink; nothing is run, and nothing stays behind in memory.
 //!
-//! Everything stands in the network namespace of the caller, who is single-threaded. Nothing here touches a link, a
-//! rule or a setting that is not its own, but for one: packets come back to containers only if the link of the default
-//! route forwards them, so its `forwarding` is switched on with the first container that has a way out.
+//! The way of a container: [`ensure_bridge`], [`Allocator::allocate`], [`attach`] once its network namespace exists,
+//! [`publish`]; at the end [`detach`] and [`Allocator::release`]. Each is idempotent, so that it can be repeated after
+//! a crash by whoever notices. All functions work in the network namespace of the calling thread.
 
+mod address;
 mod allocator;
 mod bridge;
 mod endpoint;
 mod error;
-mod files;
+mod forwarding;
 mod holder;
+mod hosts;
+mod link;
 mod mac;
 mod nft;
 mod port;
 mod publish;
-mod rules;
+mod resolv;
+mod route;
 mod socket;
 mod sysctl;
-
-pub use allocator::Allocator;
-pub use bridge::{Bridge, ensure_bridge, remove_bridge};
-pub use endpoint::{Endpoint, attach, detach, loopback_up};
-pub use error::Error;
-pub use files::{hosts_file, resolv_conf};
-pub use mac::{Mac, mac_of};
-pub use port::{PortMapping, Protocol};
-pub use publish::{Published, publish};
-
 #[cfg(test)]
 mod tests;
+
+pub use self::allocator::Allocator;
+pub use self::bridge::{Bridge, ensure_bridge, remove_bridge};
+pub use self::endpoint::{Endpoint, Unpublished, attach, detach, loopback_up, unpublish};
+pub use self::error::Error;
+pub use self::hosts::{check_host, hosts_file};
+pub use self::mac::{Mac, MacError, mac_of};
+pub use self::port::{PortMapping, Protocol};
+pub use self::publish::{Published, publish};
+pub use self::resolv::resolv_conf;

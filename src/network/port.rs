@@ -1,4 +1,4 @@
-//! `-p`: which port of the host leads to which of the container.
+//! Published ports as the user writes them.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 
-/// Protocol of a published port.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+/// Transport protocol of a published port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// TCP.
@@ -17,87 +17,95 @@ pub enum Protocol {
     Udp,
 }
 
-impl Protocol {
-    /// Its number in IP headers.
-    pub(super) fn number(self) -> u8 {
-        match self {
-            Protocol::Tcp => 6,
-            Protocol::Udp => 17,
-        }
-    }
-}
-
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Protocol::Tcp { "tcp" } else { "udp" })
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        })
     }
 }
 
-/// One published port.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+/// A port of the host that leads to a port of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PortMapping {
-    /// Address of the host; unspecified for all.
+    /// Host address at which it is reachable; `0.0.0.0` is every one.
     pub host_address: Ipv4Addr,
-    /// Port of the host; 0 for any that is free.
+    /// Port on the host; 0 lets any free one be chosen.
     pub host_port: u16,
-    /// Port of the container.
+    /// Port inside the container.
     pub container_port: u16,
     /// Protocol.
     pub protocol: Protocol,
 }
 
 impl PortMapping {
-    /// Parses `[[ADDRESS:]HOST_PORT:]CONTAINER_PORT[/tcp|udp]`; ports may be ranges of the same length.
+    /// Reads `[address:][host[-host]:]container[-container][/tcp|/udp]`, as Docker's `--publish`.
+    /// Ranges must be of one length and give a mapping for each port; a missing host port is 0.
     ///
     /// # Errors
-    /// [`Error::Mapping`] with what is wrong.
-    pub fn parse(text: &str) -> Result<Vec<PortMapping>, Error> {
-        parse(text).map_err(|reason| Error::Mapping { text: text.to_string(), reason })
+    /// [`Error::PortSyntax`].
+    pub fn parse(text: &str) -> Result<Vec<Self>, Error> {
+        parse(text).map_err(|reason| Error::PortSyntax { text: text.to_owned(), reason })
     }
 }
 
-fn parse(text: &str) -> Result<Vec<PortMapping>, String> {
+fn parse(text: &str) -> Result<Vec<PortMapping>, &'static str> {
     let (ports, protocol) = match text.split_once('/') {
-        None | Some((_, "tcp")) => (text.trim_end_matches("/tcp"), Protocol::Tcp),
-        Some((ports, "udp")) => (ports, Protocol::Udp),
-        Some((_, other)) => return Err(format!("the protocol is tcp or udp, not '{other}'")),
+        None => (text, Protocol::Tcp),
+        Some((ports, "tcp" | "TCP")) => (ports, Protocol::Tcp),
+        Some((ports, "udp" | "UDP")) => (ports, Protocol::Udp),
+        Some(_) => return Err("the protocol must be tcp or udp"),
     };
-    let (address, host, container) = match ports.split(':').collect::<Vec<_>>().as_slice() {
-        [container] => ("", "", *container),
-        [host, container] => ("", *host, *container),
-        [address, host, container] => (*address, *host, *container),
-        _ => return Err("expected [[ADDRESS:]HOST_PORT:]CONTAINER_PORT".to_string()),
+    if ports.contains('[') {
+        return Err("IPv6 addresses are not supported");
+    }
+    let (rest, container) = match ports.rsplit_once(':') {
+        Some((rest, container)) => (Some(rest), container),
+        None => (None, ports),
+    };
+    let (address, host) = match rest.map(|r| r.rsplit_once(':').map_or((None, r), |(a, h)| (Some(a), h))) {
+        None => (None, ""),
+        Some((None, "")) => return Err("the host port is missing"),
+        Some(found) => found,
     };
     let host_address = match address {
-        "" => Ipv4Addr::UNSPECIFIED,
-        address => address.parse().map_err(|_| format!("'{address}' is no IPv4 address"))?,
+        None => Ipv4Addr::UNSPECIFIED,
+        Some(address) => address.parse().map_err(|_| "the host address is not an IPv4 address")?,
     };
     let (first, last) = range(container)?;
-    let hosts = match host {
-        "" => vec![0; usize::from(last - first) + 1],
-        host => {
-            let (from, to) = range(host)?;
-            (from..=to).collect()
-        }
-    };
-    if hosts.len() != usize::from(last - first) + 1 {
-        return Err("the two ranges differ in length".to_string());
+    let (host_first, host_last) = if host.is_empty() { (0, 0) } else { range(host)? };
+    if !host.is_empty() && host_last - host_first != last - first {
+        return Err("the ranges differ in length");
     }
-    let mapping =
-        |(host_port, container_port)| PortMapping { host_address, host_port, container_port, protocol };
-    Ok(hosts.into_iter().zip(first..=last).map(mapping).collect())
+    Ok((first..=last)
+        .map(|port| PortMapping {
+            host_address,
+            host_port: if host_first == 0 { 0 } else { host_first + (port - first) },
+            container_port: port,
+            protocol,
+        })
+        .collect())
 }
 
-fn range(text: &str) -> Result<(u16, u16), String> {
-    let port = |text: &str| match text.parse() {
-        Ok(0) | Err(_) => Err(format!("'{text}' is no port; ports go from 1 to 65535")),
-        Ok(port) => Ok(port),
-    };
+fn range(text: &str) -> Result<(u16, u16), &'static str> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (port(first)?, port(last)?);
-    if first <= last { Ok((first, last)) } else { Err(format!("the range '{text}' ends before it begins")) }
+    if first > last { Err("the range ends before it begins") } else { Ok((first, last)) }
 }
 
+fn port(text: &str) -> Result<u16, &'static str> {
+    // u16's parser takes a sign.
+    if !text.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("a port is a number from 1 to 65535");
+    }
+    match text.parse() {
+        Ok(port) if port != 0 => Ok(port),
+        _ => Err("a port is a number from 1 to 65535"),
+    }
+}
+
+/// As Docker's `ps` prints it: `0.0.0.0:8080->80/tcp`.
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host_address, host_port, container_port, protocol } = self;
@@ -109,25 +117,60 @@ impl fmt::Display for PortMapping {
 mod tests {
     use super::*;
 
-    fn shown(text: &str) -> Vec<String> {
+    fn printed(text: &str) -> Vec<String> {
         PortMapping::parse(text).unwrap().iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn mappings_as_docker_reads_them() {
-        assert_eq!(shown("8080:80"), ["0.0.0.0:8080->80/tcp"]);
-        assert_eq!(shown("127.0.0.1:53:5353/udp"), ["127.0.0.1:53->5353/udp"]);
-        assert_eq!(shown("80"), ["0.0.0.0:0->80/tcp"]);
-        assert_eq!(shown("127.0.0.1::80/tcp"), ["127.0.0.1:0->80/tcp"]);
-        assert_eq!(shown("8000-8001:80-81"), ["0.0.0.0:8000->80/tcp", "0.0.0.0:8001->81/tcp"]);
+    fn reads_what_docker_reads() {
+        assert_eq!(printed("8080:80"), ["0.0.0.0:8080->80/tcp"]);
+        assert_eq!(printed("80"), ["0.0.0.0:0->80/tcp"]);
+        assert_eq!(printed("127.0.0.1:8080:80/udp"), ["127.0.0.1:8080->80/udp"]);
+        assert_eq!(printed("127.0.0.1::80"), ["127.0.0.1:0->80/tcp"]);
+        assert_eq!(printed("8000-8001:90-91/tcp"), ["0.0.0.0:8000->90/tcp", "0.0.0.0:8001->91/tcp"]);
+        assert_eq!(printed("90-91"), ["0.0.0.0:0->90/tcp", "0.0.0.0:0->91/tcp"]);
+        assert_eq!(printed("1-65535").len(), 65535);
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
-        for bad in
-            ["", "0:80", "80:0", "70000:1", "1:2:3:4", "a:80", "80-70:1-11", "1-3:1-2", "x:1:2", "80/sctp"]
-        {
-            assert!(PortMapping::parse(bad).is_err(), "{bad}");
+    fn refuses_the_rest() {
+        for bad in [
+            "",
+            ":",
+            ":80",
+            "80:",
+            "0",
+            "8080:0",
+            "0:80",
+            "65536",
+            "+80",
+            "-80",
+            "80-",
+            "90-80",
+            "8000-8002:80-81",
+            "8000-8010:80",
+            "80/sctp",
+            "80/",
+            "80/tcp/udp",
+            "a:b",
+            "host:80:80",
+            "[::1]:80:80",
+            "1.2.3:80:80",
+            "1.2.3.4:5:80:80",
+            " 80",
+        ] {
+            assert!(matches!(PortMapping::parse(bad), Err(Error::PortSyntax { .. })), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn survives_being_stored() {
+        let mapping = PortMapping::parse("127.0.0.1:53:53/udp").unwrap().remove(0);
+        let json = serde_json::to_string(&mapping).unwrap();
+        assert_eq!(
+            json,
+            r#"{"host_address":"127.0.0.1","host_port":53,"container_port":53,"protocol":"udp"}"#
+        );
+        assert_eq!(serde_json::from_str::<PortMapping>(&json).unwrap(), mapping);
     }
 }

@@ -1,127 +1,76 @@
-//! Published ports: rules that lead to the container, and sockets that reserve them on the host.
+//! Published ports: reserve them on the host, then lead them to the container.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
-use std::{io, net::SocketAddr};
+use std::io;
+use std::net::{SocketAddrV4, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::link::{
-    InfoBridgePort, InfoPortData, InfoPortKind, LinkAttribute, LinkInfo, LinkMessage,
-};
-
-use super::bridge::index_of;
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::holder::holder;
-use super::nft::{Address, Batch, Chain, Hook, Rule};
 use super::port::{PortMapping, Protocol};
-use super::rules::table;
-use super::socket::Netlink;
+use super::{holder, nft};
 
-/// Turn of destination changes (nft(8), `dstnat`).
-const DSTNAT: i32 = -100;
-
-/// Ports that are published. While this lives, no other process can have them.
+/// Published ports: sockets that keep others from taking them, for as long as this lives.
+///
+/// Nothing is ever accepted or read: packets for the ports are redirected before they reach a socket. Dropping it frees
+/// the ports and leaves the rules, which [`super::detach`] removes.
 #[derive(Debug)]
 pub struct Published {
     mappings: Vec<PortMapping>,
-    _sockets: Vec<Reserved>,
-}
-
-/// Never read: the packets are led away before they would arrive here.
-#[derive(Debug)]
-enum Reserved {
-    Tcp { _socket: TcpListener },
-    Udp { _socket: UdpSocket },
+    sockets: Vec<OwnedFd>,
 }
 
 impl Published {
-    /// The mappings, with the ports that were chosen where any would do.
+    /// The mappings in the order in which they were asked for, with the host ports that were chosen.
     pub fn mappings(&self) -> &[PortMapping] {
         &self.mappings
     }
+
+    /// The sockets, for who hands them on to another process. They close on exec.
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.sockets.iter().map(AsFd::as_fd)
+    }
 }
 
-/// Publishes the ports of an endpoint.
+/// Makes the endpoint's ports reachable at the host's addresses: for other hosts, for the host itself (127.0.0.1
+/// included) and for containers on any bridge. What the same owner published before is replaced.
 ///
 /// # Errors
-/// [`Error::PortInUse`], [`Error::Port`], [`Error::Netlink`]; nothing is published then.
+/// [`Error::PortInUse`] with who has it; [`Error::Reserve`] for an address that is not the host's or a port that
+/// needs privilege. After an error nothing is published.
 pub fn publish(endpoint: &Endpoint) -> Result<Published, Error> {
-    let mut published = Published { mappings: Vec::new(), _sockets: Vec::new() };
+    let mut published = Published { mappings: Vec::new(), sockets: Vec::new() };
+    if endpoint.ports.is_empty() {
+        return Ok(published);
+    }
     for mapping in &endpoint.ports {
         let (socket, port) = reserve(mapping)?;
-        published._sockets.push(socket);
+        published.sockets.push(socket);
         published.mappings.push(PortMapping { host_port: port, ..mapping.clone() });
     }
-    let table = table(&endpoint.bridge);
-    let mut batch = Batch::new(&table);
-    for (name, hook) in chains(endpoint) {
-        batch.new_chain(Chain { name: &name, kind: "nat", hook, priority: DSTNAT });
-        for mapping in &published.mappings {
-            batch.new_rule(&name, &rule(mapping, endpoint.address));
-        }
-    }
-    batch.commit().map_err(Error::netlink(format!("publish the ports of {}", endpoint.address)))?;
-    reflect(endpoint)?;
+    let Endpoint { bridge, owner, address, .. } = endpoint;
+    nft::remove_ports(&bridge.name, owner)?;
+    nft::add_ports(&bridge.name, owner, *address, &published.mappings)?;
     Ok(published)
 }
 
-/// Lets the bridge send back on the link on which a packet came, for a container that asks for its own published port:
-/// where bridged packets pass the rules too (`bridge-nf-call-iptables`), they do not leave the bridge.
-fn reflect(endpoint: &Endpoint) -> Result<(), Error> {
-    let failed = || Error::netlink(format!("let {} reach itself", endpoint.address));
-    let mut message = LinkMessage::default();
-    message.header.index = index_of(&endpoint.link()).map_err(failed())?;
-    let hairpin = InfoPortData::BridgePort(vec![InfoBridgePort::HairpinMode(true)]);
-    let info = vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(hairpin)];
-    message.attributes.push(LinkAttribute::LinkInfo(info));
-    let netlink = Netlink::route().map_err(failed())?;
-    netlink.change(RouteNetlinkMessage::NewLink(message), 0).map_err(failed())
-}
-
-/// Takes the rules of an endpoint away; rules that are not there are no error.
-pub(super) fn unpublish(endpoint: &Endpoint) -> Result<(), Error> {
-    let table = table(&endpoint.bridge);
-    let mut batch = Batch::new(&table);
-    chains(endpoint).iter().for_each(|(name, _)| batch.delete_chain(name));
-    match batch.commit() {
-        Err(e) if e.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-        result => result.map_err(Error::netlink(format!("unpublish the ports of {}", endpoint.address))),
-    }
-}
-
-/// An endpoint has chains of its own, so that its rules go with them: one for packets that come in, one for the host's.
-fn chains(endpoint: &Endpoint) -> [(String, Hook); 2] {
-    let owner = endpoint.owner.get(..12).unwrap_or(&endpoint.owner);
-    [(format!("in-{owner}"), Hook::Prerouting), (format!("out-{owner}"), Hook::Output)]
-}
-
-fn rule(mapping: &PortMapping, container: Ipv4Addr) -> Rule {
-    let rule = match mapping.host_address {
-        Ipv4Addr::UNSPECIFIED => Rule::ipv4().for_this_host(),
-        address => Rule::ipv4().in_net(Address::Destination, ipnet::Ipv4Net::from(address)),
-    };
-    rule.for_port(mapping.protocol, mapping.host_port).redirect_to(container, mapping.container_port)
-}
-
-fn reserve(mapping: &PortMapping) -> Result<(Reserved, u16), Error> {
+/// Takes the port for us; others get `EADDRINUSE`. Returns the port, chosen by the kernel where 0 was asked for.
+fn reserve(mapping: &PortMapping) -> Result<(OwnedFd, u16), Error> {
     let address = SocketAddrV4::new(mapping.host_address, mapping.host_port);
-    let reserved = match mapping.protocol {
-        Protocol::Tcp => TcpListener::bind(address).and_then(|socket| {
-            let port = socket.local_addr()?;
-            Ok((Reserved::Tcp { _socket: socket }, port))
-        }),
-        Protocol::Udp => UdpSocket::bind(address).and_then(|socket| {
-            let port = socket.local_addr()?;
-            Ok((Reserved::Udp { _socket: socket }, port))
-        }),
-    };
-    reserved.map(|(socket, local): (_, SocketAddr)| (socket, local.port())).map_err(|source| {
-        let (address, port, protocol) = (mapping.host_address, mapping.host_port, mapping.protocol);
-        match source.kind() {
-            io::ErrorKind::AddrInUse => {
-                Error::PortInUse { address, port, protocol, holder: holder(protocol, port) }
-            }
-            _ => Error::Port { address, port, source },
+    let bound = match mapping.protocol {
+        // Listening, not only bound: else a program that sets SO_REUSEADDR could take it.
+        Protocol::Tcp => {
+            TcpListener::bind(address).and_then(|s| Ok((s.local_addr()?.port(), OwnedFd::from(s))))
         }
-    })
+        Protocol::Udp => {
+            UdpSocket::bind(address).and_then(|s| Ok((s.local_addr()?.port(), OwnedFd::from(s))))
+        }
+    };
+    let (address, port, protocol) = (mapping.host_address, mapping.host_port, mapping.protocol);
+    match bound {
+        Ok((port, socket)) => Ok((socket, port)),
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
+            Err(Error::PortInUse { address, port, protocol, holder: holder::find(address, port, protocol) })
+        }
+        Err(source) => Err(Error::Reserve { address, port, protocol, source }),
+    }
 }

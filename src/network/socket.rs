@@ -1,109 +1,221 @@
-//! Requests over netlink, and the kernel's answers to them.
+//! A small synchronous netlink client: send, then read until the acknowledgement.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink_packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
+};
 use netlink_packet_route::RouteNetlinkMessage;
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER, protocols::NETLINK_ROUTE};
+use netlink_sys::protocols::{NETLINK_NETFILTER, NETLINK_ROUTE};
+use netlink_sys::{Socket, SocketAddr};
+use nix::sched::{CloneFlags, setns};
 
-/// Message that carries an error or an acknowledgement (`NLMSG_ERROR`).
-const ERROR: u16 = 2;
-/// Bytes of a message's header.
-const HEADER: usize = 16;
+use super::error::Error;
 
-/// A connection to one part of the kernel, in the network namespace in which it was opened.
-pub struct Netlink {
+/// Largest datagram the kernel sends in a dump is 32 KiB.
+const RECEIVE: usize = 64 * 1024;
+/// Length of `struct nlmsghdr`.
+pub(super) const HEADER: usize = 16;
+/// How often a dump that raced with a change is asked for again.
+const DUMP_ATTEMPTS: usize = 8;
+
+/// A netlink socket; it stays in the network namespace in which it was made.
+pub(super) struct Netlink {
     socket: Socket,
+    sequence: u32,
+}
+
+/// One message of an answer.
+pub(super) struct Reply {
+    /// `nlmsg_type`.
+    pub kind: u16,
+    /// What follows the header.
+    pub payload: Vec<u8>,
 }
 
 impl Netlink {
-    /// Links, addresses and routes.
-    pub fn route() -> io::Result<Netlink> {
-        Netlink::open(NETLINK_ROUTE)
+    /// rtnetlink in the caller's network namespace.
+    pub fn route() -> Result<Self, Error> {
+        Self::open(NETLINK_ROUTE).map_err(Error::Socket)
     }
 
-    /// Netfilter.
-    pub fn netfilter() -> io::Result<Netlink> {
-        Netlink::open(NETLINK_NETFILTER)
+    /// nfnetlink in the caller's network namespace.
+    pub fn netfilter() -> Result<Self, Error> {
+        Self::open(NETLINK_NETFILTER).map_err(Error::Socket)
     }
 
-    fn open(protocol: isize) -> io::Result<Netlink> {
+    /// rtnetlink inside `netns`: the calling thread visits it just long enough to make the socket.
+    pub fn route_in(netns: BorrowedFd<'_>) -> Result<Self, Error> {
+        let own = File::open("/proc/thread-self/ns/net").map_err(Error::Namespace)?;
+        enter(netns)?;
+        let socket = Self::route();
+        enter(own.as_fd())?;
+        socket
+    }
+
+    fn open(protocol: isize) -> io::Result<Self> {
         let mut socket = Socket::new(protocol)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        socket.set_cap_ack(true)?;
-        Ok(Netlink { socket })
+        Ok(Self { socket, sequence: 0 })
     }
 
-    /// Sends one change of links, addresses or routes.
-    pub fn change(&self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    /// A sequence number not used before on this socket.
+    pub fn next_sequence(&mut self) -> u32 {
+        self.sequence += 1;
+        self.sequence
+    }
+
+    /// Sends one rtnetlink request and reads up to its acknowledgement.
+    pub fn request(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        let bytes = self.encode(message, NLM_F_REQUEST | NLM_F_ACK | flags);
+        self.send(&bytes)?;
+        let sequence = self.sequence;
+        decode(&self.receive(sequence)?)
+    }
+
+    /// Asks for every object of a kind. A dump that a change interrupted is repeated.
+    pub fn dump(&mut self, message: &RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+        let replies = self.dump_raw(|socket| socket.encode(message.clone(), NLM_F_REQUEST | NLM_F_DUMP))?;
+        decode(&replies)
+    }
+
+    /// Like [`Netlink::dump`] for a request encoded by the caller with [`Netlink::next_sequence`].
+    pub fn dump_raw(&mut self, encode: impl Fn(&mut Self) -> Vec<u8>) -> io::Result<Vec<Reply>> {
+        for _ in 1..DUMP_ATTEMPTS {
+            let bytes = encode(self);
+            self.send(&bytes)?;
+            let sequence = self.sequence;
+            match self.receive(sequence) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::EBUSY))
+    }
+
+    fn encode(&mut self, message: RouteNetlinkMessage, flags: u16) -> Vec<u8> {
         let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        header.sequence_number = 1;
-        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        header.flags = flags;
+        header.sequence_number = self.next_sequence();
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(message));
         message.finalize();
-        let mut buffer = vec![0; message.buffer_len()];
-        message.serialize(&mut buffer);
-        self.send(&buffer)
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        bytes
     }
 
-    /// Sends complete messages; the kernel has worked on all of them when this returns.
-    ///
-    /// # Errors
-    /// What the kernel says first about any of them.
-    pub fn send(&self, messages: &[u8]) -> io::Result<()> {
-        self.socket.send(messages, 0)?;
-        let mut buffer: Vec<u8> = Vec::with_capacity(64 * 1024);
-        let mut result = Ok(());
+    /// Sends what is already encoded.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         loop {
-            buffer.clear();
-            // The kernel answers before `send` returns, so an empty queue is the end.
-            match self.socket.recv(&mut buffer, libc::MSG_DONTWAIT) {
-                Ok(_) => result = result.and_then(|()| first_error(&buffer)),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return result,
+            match self.socket.send(bytes, 0) {
+                Ok(n) if n == bytes.len() => return Ok(()),
+                Ok(_) => return Err(io::Error::from_raw_os_error(libc::EMSGSIZE)),
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
     }
-}
 
-fn first_error(mut answers: &[u8]) -> io::Result<()> {
-    while let Some(header) = answers.get(..HEADER) {
-        let length = u32::from_ne_bytes([header[0], header[1], header[2], header[3]]) as usize;
-        let kind = u16::from_ne_bytes([header[4], header[5]]);
-        if length < HEADER || length > answers.len() {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        if let (ERROR, Some(code)) = (kind, answers.get(HEADER..HEADER + 4)) {
-            let code = i32::from_ne_bytes([code[0], code[1], code[2], code[3]]);
-            if code != 0 {
-                return Err(io::Error::from_raw_os_error(-code));
+    /// Reads until `sequence` is acknowledged or its dump is done. The first refusal met, also of an
+    /// earlier message of the same batch, is the result. `Interrupted` means that the dump is inconsistent.
+    pub fn receive(&mut self, sequence: u32) -> io::Result<Vec<Reply>> {
+        let mut replies = Vec::new();
+        let mut interrupted = false;
+        loop {
+            let mut buffer = Vec::with_capacity(RECEIVE);
+            match self.socket.recv_from(&mut buffer, 0) {
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(e),
+            }
+            for message in Messages(&buffer) {
+                let message = message?;
+                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                match message.kind {
+                    NLMSG_ERROR | NLMSG_DONE => {
+                        let code = leading_i32(message.payload);
+                        if code != 0 {
+                            return Err(io::Error::from_raw_os_error(code.wrapping_neg()));
+                        }
+                        if message.sequence == sequence {
+                            return if interrupted {
+                                Err(io::ErrorKind::Interrupted.into())
+                            } else {
+                                Ok(replies)
+                            };
+                        }
+                    }
+                    _ if message.sequence == sequence => {
+                        replies.push(Reply { kind: message.kind, payload: message.payload.to_vec() });
+                    }
+                    _ => {}
+                }
             }
         }
-        answers = answers.get((length + 3) & !3..).unwrap_or_default();
     }
-    Ok(())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn enter(netns: BorrowedFd<'_>) -> Result<(), Error> {
+    setns(netns, CloneFlags::CLONE_NEWNET).map_err(|e| Error::Namespace(e.into()))
+}
 
-    fn answer(code: i32) -> Vec<u8> {
-        let mut bytes = 36u32.to_ne_bytes().to_vec();
-        bytes.extend(ERROR.to_ne_bytes());
-        bytes.extend([0; 10]);
-        bytes.extend(code.to_ne_bytes());
-        bytes.extend([0; 16]);
-        bytes
-    }
+fn decode(replies: &[Reply]) -> io::Result<Vec<RouteNetlinkMessage>> {
+    use netlink_packet_core::NetlinkDeserializable;
+    replies
+        .iter()
+        .map(|reply| {
+            let mut header = NetlinkHeader::default();
+            header.message_type = reply.kind;
+            RouteNetlinkMessage::deserialize(&header, &reply.payload)
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
+        })
+        .collect()
+}
 
-    #[test]
-    fn the_first_error_of_several_answers_counts() {
-        assert!(first_error(&[answer(0), answer(0)].concat()).is_ok());
-        let error = first_error(&[answer(0), answer(-libc::EEXIST), answer(-libc::EPERM)].concat());
-        assert_eq!(error.unwrap_err().raw_os_error(), Some(libc::EEXIST));
-        assert!(first_error(&answer(0)[..20]).is_err(), "a cut answer");
+fn leading_i32(payload: &[u8]) -> i32 {
+    payload.first_chunk().map_or(0, |bytes| i32::from_ne_bytes(*bytes))
+}
+
+struct Message<'a> {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    payload: &'a [u8],
+}
+
+/// The messages of one datagram (netlink(7)).
+struct Messages<'a>(&'a [u8]);
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = io::Result<Message<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let buffer = std::mem::take(&mut self.0);
+        let Some(&[l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..]) = buffer.first_chunk::<HEADER>()
+        else {
+            return Some(Err(io::ErrorKind::InvalidData.into()));
+        };
+        let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
+        let Some(payload) = buffer.get(HEADER..length) else {
+            return Some(Err(io::ErrorKind::InvalidData.into()));
+        };
+        self.0 = buffer.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(Ok(Message {
+            kind: u16::from_ne_bytes([k0, k1]),
+            flags: u16::from_ne_bytes([f0, f1]),
+            sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
+            payload,
+        }))
     }
 }

@@ -1,33 +1,34 @@
-//! Kernel parameters of single links.
+//! Settings of one link below /proc/sys/net/ipv4/conf; never the global ones.
 
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 
 use super::error::Error;
 
-/// Sets a parameter of one link below `/proc/sys/net/ipv4/conf`, if it is not as wanted.
-pub fn set(link: &str, name: &str, value: &str) -> Result<(), Error> {
-    let path = format!("/proc/sys/net/ipv4/conf/{link}/{name}");
-    let path = Path::new(&path);
-    if fs::read_to_string(path).is_ok_and(|now| now.trim() == value) {
-        return Ok(());
+/// Sets `net.ipv4.conf.<link>.<key>`. `Ok(true)`: it had another value before.
+/// Nothing is written when the value is right, so that a read-only /proc/sys does for a prepared link.
+///
+/// /proc/sys/net shows the network namespace of the thread that looks.
+pub(super) fn set(link: &str, key: &str, value: &str) -> Result<bool, Error> {
+    let path = path(link, key);
+    let failed = |source| Error::Sysctl { path: path.clone(), source };
+    if fs::read_to_string(&path).map_err(failed)?.trim_end() == value {
+        return Ok(false);
     }
-    match fs::write(path, value) {
-        // Seen through a read-only /proc/sys; what is missing then shows where it matters.
-        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(()),
-        result => result.map_err(Error::file("write", path)),
-    }
+    fs::write(&path, value).map_err(failed)?;
+    Ok(true)
 }
 
-/// Names of the links of default routes (proc(5), `/proc/net/route`).
-pub fn default_links() -> Vec<String> {
-    let table = fs::read_to_string("/proc/thread-self/net/route").unwrap_or_default();
-    let default = |line: &str| {
-        let mut fields = line.split_ascii_whitespace();
-        let (link, destination) = (fields.next()?, fields.next()?);
-        let mask = fields.nth(5)?;
-        (destination == "00000000" && mask == "00000000").then(|| link.to_string())
-    };
-    table.lines().skip(1).filter_map(default).collect()
+/// Whether `net.ipv4.conf.<link>.<key>` has this value; a link that is gone has none.
+pub(super) fn is(link: &str, key: &str, value: &str) -> bool {
+    fs::read_to_string(path(link, key)).is_ok_and(|text| text.trim_end() == value)
+}
+
+/// Whether forwarding is on for the whole namespace.
+pub(super) fn forwards_everywhere() -> bool {
+    fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|text| text.trim_end() == "1")
+}
+
+fn path(link: &str, key: &str) -> PathBuf {
+    ["/proc/sys/net/ipv4/conf", link, key].iter().collect()
 }

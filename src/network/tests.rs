@@ -1,179 +1,555 @@
-use super::*;
+//! The whole room on a kernel of its own: every test's thread moves into a fresh network namespace that stands for
+//! the host, so that nothing outside is seen or changed.
+
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
+use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, setns, unshare};
 
-/// Runs `work` on a thread in a network namespace of its own, which goes away with it.
-fn in_own_namespace(work: impl FnOnce() + Send + 'static) {
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs the test in a namespace of its own, or says why not.
+fn isolated(test: impl FnOnce() + Send + 'static) {
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: needs root");
         return;
     }
-    let thread = std::thread::spawn(|| {
+    let result = thread::spawn(|| {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        Command::new("ip").args(["link", "set", "lo", "up"]).status().unwrap();
-        work();
-    });
-    thread.join().unwrap();
-}
-
-fn namespace() -> File {
-    let make = || {
-        unshare(CloneFlags::CLONE_NEWNET).unwrap();
-        File::open("/proc/thread-self/ns/net").unwrap()
-    };
-    std::thread::spawn(make).join().unwrap()
-}
-
-/// Runs `work` inside a network namespace, on a thread of its own.
-fn inside<T: Send + 'static>(netns: &File, work: impl FnOnce() -> T + Send + 'static) -> T {
-    let netns = netns.try_clone().unwrap();
-    let thread = std::thread::spawn(move || {
-        setns(netns.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
-        work()
-    });
-    thread.join().unwrap()
-}
-
-fn bridge() -> Bridge {
-    Bridge {
-        name: "laytest0".into(),
-        subnet: "10.99.1.0/24".parse().unwrap(),
-        gateway: Ipv4Addr::new(10, 99, 1, 1),
-        mtu: None,
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
+        run("ip link set lo up");
+        test();
+    })
+    .join();
+    if let Err(panic) = result {
+        std::panic::resume_unwind(panic);
     }
 }
 
-fn endpoint(owner: &str, last: u8, ports: &str) -> Endpoint {
-    let address = Ipv4Addr::new(10, 99, 1, last);
-    let ports = if ports.is_empty() { Vec::new() } else { PortMapping::parse(ports).unwrap() };
-    Endpoint { owner: owner.repeat(12), bridge: bridge(), address, mac: mac_of(address), ports }
+fn own_namespace() -> File {
+    File::open("/proc/thread-self/ns/net").unwrap()
 }
 
-/// Serves one connection with a greeting, inside a network namespace.
-fn serve(netns: &File, port: u16) -> std::thread::JoinHandle<()> {
-    let listener = inside(netns, move || TcpListener::bind(("0.0.0.0", port)).unwrap());
-    std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.write_all(b"hello").unwrap();
+/// An empty network namespace.
+fn namespace() -> File {
+    thread::spawn(|| {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        own_namespace()
+    })
+    .join()
+    .unwrap()
+}
+
+/// Runs something inside a network namespace. Sockets made there stay there.
+fn within<T: Send>(netns: &File, f: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            setns(netns.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
+            f()
+        });
+        inside.join().unwrap()
     })
 }
 
-fn fetch(address: &str) -> std::io::Result<String> {
-    let timeout = std::time::Duration::from_secs(3);
-    let mut stream = TcpStream::connect_timeout(&address.parse().unwrap(), timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
+/// Output of a command in the thread's namespace.
+fn run(command: &str) -> String {
+    let mut words = command.split(' ');
+    let out = Command::new(words.next().unwrap()).args(words).output().unwrap();
+    assert!(out.status.success(), "{command}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).unwrap()
 }
 
-fn output(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
+fn bridge() -> Bridge {
+    numbered(0)
 }
 
-#[test]
-fn two_containers_reach_each_other() {
-    in_own_namespace(|| {
-        ensure_bridge(&bridge()).unwrap();
-        ensure_bridge(&bridge()).unwrap();
-        let (a, b) = (namespace(), namespace());
-        attach(a.as_fd(), &endpoint("a", 2, "")).unwrap();
-        attach(b.as_fd(), &endpoint("b", 3, "")).unwrap();
-        let server = serve(&b, 80);
-        assert_eq!(inside(&a, || fetch("10.99.1.3:80")).unwrap(), "hello");
-        server.join().unwrap();
-        let links = inside(&a, || output("ip", &["-o", "link", "show", "eth0"]));
-        assert!(links.contains("02:42:0a:63:01:02"), "{links}");
+fn numbered(n: u8) -> Bridge {
+    let gateway = Ipv4Addr::new(10, 99, n, 1);
+    Bridge { name: format!("lt{n}"), subnet: Ipv4Net::new(gateway, 24).unwrap().trunc(), gateway, mtu: None }
+}
+
+fn endpoint(bridge: &Bridge, last: u8, ports: &[&str]) -> Endpoint {
+    let [a, b, c, _] = bridge.gateway.octets();
+    let address = Ipv4Addr::new(a, b, c, last);
+    let ports = ports.iter().flat_map(|text| PortMapping::parse(text).unwrap()).collect();
+    Endpoint {
+        owner: format!("owner-{c}-{last}"),
+        bridge: bridge.clone(),
+        address,
+        mac: mac_of(address),
+        ports,
+    }
+}
+
+/// A container's namespace on the bridge.
+fn container(endpoint: &Endpoint) -> File {
+    let netns = namespace();
+    attach(netns.as_fd(), endpoint).unwrap();
+    netns
+}
+
+/// Answers every connection to the port with the peer's address, until the test ends.
+fn serve(netns: &File, port: u16) {
+    let (tcp, udp) = within(netns, || {
+        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+        (TcpListener::bind(any).unwrap(), UdpSocket::bind(any).unwrap())
     });
-}
-
-#[test]
-fn a_published_port_is_reached_from_the_host_and_from_others() {
-    in_own_namespace(|| {
-        ensure_bridge(&bridge()).unwrap();
-        let container = namespace();
-        let endpoint = endpoint("c", 4, "18080:80");
-        attach(container.as_fd(), &endpoint).unwrap();
-        let published = publish(&endpoint).unwrap();
-        assert!(matches!(publish(&endpoint), Err(Error::PortInUse { port: 18080, .. })));
-        let other = namespace();
-        join_directly(&other);
-        for from in ["127.0.0.1:18080", "10.99.1.1:18080"] {
-            let server = serve(&container, 80);
-            assert_eq!(fetch(from).unwrap(), "hello", "{from}");
-            server.join().unwrap();
+    thread::spawn(move || {
+        while let Ok((mut stream, peer)) = tcp.accept() {
+            let _ = stream.write_all(peer.ip().to_string().as_bytes());
         }
-        let server = serve(&container, 80);
-        assert_eq!(inside(&other, || fetch("192.0.2.1:18080")).unwrap(), "hello", "another host");
-        server.join().unwrap();
-        let server = serve(&container, 80);
-        assert_eq!(inside(&container, || fetch("10.99.1.1:18080")).unwrap(), "hello", "itself, by the host");
-        server.join().unwrap();
-        // Not published: another host does not get through.
-        inside(&other, || output("ip", &["route", "add", "10.99.1.0/24", "via", "192.0.2.1"]));
-        assert!(inside(&other, || fetch("10.99.1.4:80")).is_err());
-        drop(published);
-        detach(&endpoint).unwrap();
-        detach(&endpoint).unwrap();
-        assert!(fetch("127.0.0.1:18080").is_err());
+    });
+    thread::spawn(move || {
+        let mut buffer = [0; 16];
+        while let Ok((_, peer)) = udp.recv_from(&mut buffer) {
+            let _ = udp.send_to(peer.ip().to_string().as_bytes(), peer);
+        }
     });
 }
 
-/// A veth pair between this namespace (192.0.2.1) and another one (192.0.2.2), made by ip(8).
-fn join_directly(other: &File) {
-    use std::os::fd::AsRawFd;
-    let path = format!("/proc/{}/fd/{}", std::process::id(), other.as_raw_fd());
-    let script = format!(
-        "ip link add up0 type veth peer name up1 && ip addr add 192.0.2.1/24 dev up0 && ip link set up0 up && \
-         nsenter --net={path} true && ip link set up1 netns {path}"
-    );
-    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
-    inside(other, || {
-        let script = "ip link set lo up; ip addr add 192.0.2.2/24 dev up1; ip link set up1 up";
-        assert!(Command::new("sh").args(["-c", script]).status().unwrap().success());
+/// What the server saw as our address, or none if it was not reached.
+fn ask(address: Ipv4Addr, port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddrV4::new(address, port).into(), TIMEOUT).ok()?;
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn ask_udp(address: Ipv4Addr, port: u16) -> Option<String> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+    socket.send_to(b"?", (address, port)).ok()?;
+    let mut buffer = [0; 64];
+    let length = socket.recv(&mut buffer).ok()?;
+    Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+/// Another host, 192.0.2.2, joined to ours, 192.0.2.1, by a link named like the argument.
+fn other_host(link: &str, third: u8) -> File {
+    let other = namespace();
+    let name = format!("{link}-x");
+    run(&format!("ip link add {link} type veth peer name {name}"));
+    run(&format!("ip addr add 192.0.{third}.1/24 dev {link}"));
+    run(&format!("ip link set {link} up"));
+    let mut netlink = socket::Netlink::route().unwrap();
+    let mut message = netlink_packet_route::link::LinkMessage::default();
+    message.header.index = link::find(&mut netlink, &name).unwrap().unwrap().index;
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&other);
+    message.attributes.push(netlink_packet_route::link::LinkAttribute::NetNsFd(fd));
+    netlink.request(netlink_packet_route::RouteNetlinkMessage::SetLink(message), 0).unwrap();
+    within(&other, || {
+        run(&format!("ip addr add 192.0.{third}.2/24 dev {name}"));
+        run(&format!("ip link set {name} up"));
+        run("ip link set lo up");
     });
-    sysctl::set("up0", "forwarding", "1").unwrap();
+    other
+}
+
+fn forwarding(link: &str) -> bool {
+    sysctl::is(link, "forwarding", "1")
+}
+
+/// Links and rules of the thread's namespace, for comparison.
+fn state() -> String {
+    let links = run("ip -br link");
+    let names: Vec<&str> = links.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    format!("{names:?}\n{}", run("nft list ruleset"))
 }
 
 #[test]
-fn nothing_is_left_after_removal() {
-    in_own_namespace(|| {
-        let before = (output("nft", &["list", "ruleset"]), output("ip", &["-o", "link"]));
-        ensure_bridge(&bridge()).unwrap();
-        let container = namespace();
-        let endpoint = endpoint("d", 5, "18081:80/udp");
-        attach(container.as_fd(), &endpoint).unwrap();
-        let published = publish(&endpoint).unwrap();
-        assert!(output("nft", &["list", "ruleset"]).contains("dnat ip to 10.99.1.5:80"));
-        drop(published);
-        detach(&endpoint).unwrap();
-        remove_bridge(&bridge()).unwrap();
-        remove_bridge(&bridge()).unwrap();
-        assert_eq!((output("nft", &["list", "ruleset"]), output("ip", &["-o", "link"])), before);
-    });
-}
-
-#[test]
-fn a_container_does_not_reach_the_host_s_loopback() {
-    in_own_namespace(|| {
-        ensure_bridge(&bridge()).unwrap();
-        let container = namespace();
-        attach(container.as_fd(), &endpoint("e", 6, "")).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let address = format!("127.0.0.2:{port}");
-        inside(&container, || {
-            // As a hostile container would try: loopback addresses by way of the bridge.
-            let script = "ip link set lo down; sysctl -qw net.ipv4.conf.all.route_localnet=1; \
-                          ip route add 127.0.0.0/8 via 10.99.1.1 dev eth0 2>/dev/null || true";
-            Command::new("sh").args(["-c", script]).status().unwrap();
+fn containers_reach_each_other_and_leave_nothing() {
+    isolated(|| {
+        let before = state();
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        let (one, two) = (endpoint(&bridge, 2, &["18080:80"]), endpoint(&bridge, 3, &[]));
+        let with_bridge = state();
+        let (a, b) = (container(&one), container(&two));
+        serve(&b, 80);
+        within(&a, || {
+            run("ping -c 1 -W 2 10.99.0.3");
+            run("ping -c 1 -W 2 10.99.0.1");
+            run("ping -c 1 -W 2 127.0.0.1");
+            assert_eq!(ask(two.address, 80).as_deref(), Some("10.99.0.2"));
+            let links = run("ip link show eth0");
+            assert!(links.contains("02:42:0a:63:00:02"), "{links}");
+            assert!(run("ip route").contains("default via 10.99.0.1 dev eth0"));
         });
-        assert!(inside(&container, move || fetch(&address)).is_err());
+        let published = publish(&one).unwrap();
+        for endpoint in [&one, &two, &one] {
+            detach(endpoint).unwrap();
+        }
+        drop(published);
+        assert_eq!(state(), with_bridge);
+        remove_bridge(&bridge).unwrap();
+        remove_bridge(&bridge).unwrap();
+        detach(&one).unwrap();
+        assert_eq!(state(), before);
+    });
+}
+
+/// Whether bridged frames pass through the rules for routed packets; `None` where the kernel cannot.
+fn bridge_netfilter(on: bool) -> Option<()> {
+    std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", if on { "1" } else { "0" }).ok()
+}
+
+#[test]
+fn ports_are_reached_from_everywhere() {
+    isolated(|| {
+        if bridge_netfilter(false).is_none() {
+            eprintln!("br_netfilter is not loaded");
+        }
+        reach_ports();
+    });
+}
+
+#[test]
+fn ports_are_reached_from_everywhere_with_br_netfilter() {
+    isolated(|| match bridge_netfilter(true) {
+        Some(()) => reach_ports(),
+        None => eprintln!("skipped: br_netfilter is not loaded"),
+    });
+}
+
+fn reach_ports() {
+    let bridge = bridge();
+    let other = other_host("up0", 2);
+    ensure_bridge(&bridge).unwrap();
+    let one = endpoint(&bridge, 2, &["18080:80", "18081:80/udp", "127.0.0.1:18082:80", "80"]);
+    let (a, b) = (container(&one), container(&endpoint(&bridge, 3, &[])));
+    serve(&a, 80);
+    let published = publish(&one).unwrap();
+    let (loopback, host) = (Ipv4Addr::LOCALHOST, Ipv4Addr::new(192, 0, 2, 1));
+    assert_eq!(ask(loopback, 18080).as_deref(), Some("10.99.0.1"));
+    assert_eq!(ask(loopback, 18082).as_deref(), Some("10.99.0.1"));
+    assert_eq!(ask_udp(loopback, 18081).as_deref(), Some("10.99.0.1"));
+    assert!(ask(host, 18080).is_some());
+    assert!(ask(bridge.gateway, 18080).is_some());
+    let chosen = published.mappings()[3].host_port;
+    assert!(chosen != 0 && ask(host, chosen).is_some());
+    within(&other, || {
+        assert_eq!(ask(host, 18080).as_deref(), Some("192.0.2.2"), "the client's own address is kept");
+        assert_eq!(ask_udp(host, 18081).as_deref(), Some("192.0.2.2"));
+        assert_eq!(ask(host, 18082), None, "published for loopback only");
+    });
+    // By way of the host's address, also to itself.
+    for netns in [&b, &a] {
+        within(netns, || {
+            assert!(ask(host, 18080).is_some());
+            assert!(ask(bridge.gateway, 18080).is_some());
+            assert!(ask_udp(host, 18081).is_some());
+        });
+    }
+    detach(&one).unwrap();
+    drop(published);
+    assert_eq!(ask(loopback, 18080), None);
+}
+
+#[test]
+fn the_way_out_is_masqueraded_and_there_is_no_way_in() {
+    isolated(|| {
+        let (bridge, second) = (bridge(), numbered(1));
+        let (other, third) = (other_host("up0", 2), other_host("up1", 3));
+        ensure_bridge(&bridge).unwrap();
+        ensure_bridge(&second).unwrap();
+        assert!(forwarding("up0") && forwarding("up1") && !sysctl::forwards_everywhere());
+        let (a, b) = (container(&endpoint(&bridge, 2, &[])), container(&endpoint(&second, 2, &[])));
+        for netns in [&a, &b, &other, &third] {
+            serve(netns, 80);
+        }
+        let (inside, there) = (Ipv4Addr::new(10, 99, 0, 2), Ipv4Addr::new(192, 0, 2, 2));
+        within(&a, || {
+            assert_eq!(ask(there, 80).as_deref(), Some("192.0.2.1"));
+            run("ping -c 1 -W 2 192.0.2.2");
+            run("ip route add 127.9.0.0/16 via 10.99.0.1");
+            assert_eq!(ask(Ipv4Addr::new(10, 99, 1, 2), 80), None, "networks are apart");
+        });
+        // A neighbour that routes through us reaches neither containers nor our other neighbours.
+        within(&other, || {
+            run("ip route add 10.99.0.0/16 via 192.0.2.1");
+            run("ip route add 192.0.3.0/24 via 192.0.2.1");
+            assert_eq!(ask(inside, 80), None);
+        });
+        within(&third, || run("ip route add 192.0.2.0/24 via 192.0.3.1"));
+        within(&other, || assert_eq!(ask(Ipv4Addr::new(192, 0, 3, 2), 80), None));
+        remove_bridge(&bridge).unwrap();
+        assert!(forwarding("up0"), "the second bridge needs it");
+        within(&other, || assert_eq!(ask(Ipv4Addr::new(192, 0, 3, 2), 80), None, "still guarded"));
+        remove_bridge(&second).unwrap();
+        assert!(!forwarding("up0") && !forwarding("up1"));
+    });
+}
+
+#[test]
+fn the_hosts_loopback_is_out_of_reach() {
+    isolated(|| {
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        let a = container(&endpoint(&bridge, 2, &[]));
+        let listener = TcpListener::bind("127.0.0.1:18090").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let connected = within(&a, || {
+            // What an attacker with CAP_NET_ADMIN in the container would do.
+            run("ip addr del 127.0.0.1/8 dev lo");
+            std::fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
+            run("ip route flush table local type local exact 127.0.0.0/8");
+            run("ip route add 127.0.0.1 via 10.99.0.1 dev eth0 src 10.99.0.2");
+            ask(Ipv4Addr::LOCALHOST, 18090)
+        });
+        assert_eq!(connected, None);
+        assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn a_taken_port_names_its_holder() {
+    isolated(|| {
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        let taken = TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let before = state();
+        let error = publish(&endpoint(&bridge, 2, &["18070:70", &format!("{port}:80")])).unwrap_err();
+        let Error::PortInUse { port: reported, holder: Some(holder), .. } = &error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(*reported, port);
+        assert!(holder.ends_with(&format!("(pid {})", std::process::id())), "{holder}");
+        assert_eq!(state(), before);
+        let first = publish(&endpoint(&bridge, 2, &["18070:70/udp"])).unwrap();
+        assert!(matches!(publish(&endpoint(&bridge, 3, &["18070:70/udp"])), Err(Error::PortInUse { .. })));
+        drop(first);
+        // A process that another test is just starting may hold a copy of the socket until it runs its program.
+        let start = Instant::now();
+        while publish(&endpoint(&bridge, 3, &["18070:70/udp"])).is_err() {
+            assert!(start.elapsed() < TIMEOUT);
+        }
+        let nowhere = publish(&endpoint(&bridge, 3, &["198.51.100.1:18070:70"])).unwrap_err();
+        assert!(matches!(nowhere, Error::Reserve { .. }));
+    });
+}
+
+#[test]
+fn many_make_the_bridge_at_once() {
+    isolated(|| {
+        let bridge = bridge();
+        let host = own_namespace();
+        thread::scope(|scope| {
+            for n in 2..22 {
+                let (bridge, host) = (&bridge, &host);
+                scope.spawn(move || {
+                    setns(host.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
+                    ensure_bridge(bridge).unwrap();
+                    let endpoint = endpoint(bridge, n, &[&format!("{}:80", 18100 + u16::from(n))]);
+                    let netns = container(&endpoint);
+                    let published = publish(&endpoint).unwrap();
+                    within(&netns, || drop(run("ping -c 1 -W 2 10.99.0.1")));
+                    detach(&endpoint).unwrap();
+                    drop(published);
+                });
+            }
+        });
+        let rules = run("nft list ruleset");
+        assert_eq!(rules.matches("table ").count(), 1, "{rules}");
+        assert!(!rules.contains("dnat ip to") && rules.matches("masquerade").count() == 3, "{rules}");
+    });
+}
+
+#[test]
+fn attaching_again_replaces_and_foreign_links_stay() {
+    isolated(|| {
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        let one = endpoint(&bridge, 2, &[]);
+        let first = container(&one);
+        let second = container(&one);
+        within(&first, || assert!(!run("ip -br link").contains("eth0")));
+        within(&second, || drop(run("ping -c 1 -W 2 10.99.0.1")));
+        let links = run("ip -br link");
+        let name = links.lines().find(|l| l.starts_with("ve")).unwrap().split('@').next().unwrap().to_owned();
+        detach(&one).unwrap();
+        run(&format!("ip link add {name} type veth peer name other-x"));
+        let third = container(&one);
+        within(&third, || drop(run("ping -c 1 -W 2 10.99.0.1")));
+        detach(&one).unwrap();
+        let links = run("ip -br link");
+        assert!(links.contains(&name) && links.matches("\nve").count() == 1, "{links}");
+    });
+}
+
+#[test]
+fn refuses_what_is_not_its_own() {
+    isolated(|| {
+        let bridge = bridge();
+        run("ip link add lt0 type veth peer name lt0-x");
+        assert!(matches!(ensure_bridge(&bridge), Err(Error::NotABridge { .. })));
+        assert!(matches!(remove_bridge(&bridge), Err(Error::NotABridge { .. })));
+        run("ip link del lt0");
+        ensure_bridge(&bridge).unwrap();
+        let other = Bridge { name: "lt0".to_owned(), ..numbered(7) };
+        assert!(matches!(ensure_bridge(&other), Err(Error::TableConflict { .. })));
+        assert!(matches!(
+            ensure_bridge(&Bridge { gateway: Ipv4Addr::LOCALHOST, ..bridge }),
+            Err(Error::AddressOutside { .. })
+        ));
+        let missing = numbered(9);
+        assert_eq!(
+            attach(namespace().as_fd(), &endpoint(&missing, 2, &[])).unwrap_err().errno(),
+            Some(libc::ENODEV)
+        );
+    });
+}
+
+/// Median of the sums, and the parts of that one.
+fn median<const N: usize>(mut times: Vec<[Duration; N]>) -> (Duration, [Duration; N]) {
+    times.sort_by_key(|t| t.iter().sum::<Duration>());
+    let median = times[times.len() / 2];
+    (median.iter().sum(), median)
+}
+
+#[test]
+fn takes_little_time() {
+    isolated(|| {
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        for ports in [&[][..], &["18080:80"]] {
+            let one = endpoint(&bridge, 2, ports);
+            let round = |ends: bool| {
+                let netns = namespace();
+                let start = Instant::now();
+                ensure_bridge(&bridge).unwrap();
+                attach(netns.as_fd(), &one).unwrap();
+                let attached = start.elapsed();
+                let published = publish(&one).unwrap();
+                let open = start.elapsed();
+                if ends {
+                    drop(netns);
+                    let freed = unpublish(&one).unwrap();
+                    let closed = start.elapsed();
+                    // Time for the kernel, as the rest of the way down takes it.
+                    drop(freed);
+                    thread::sleep(Duration::from_millis(100));
+                    return [attached, open - attached, closed - open];
+                }
+                detach(&one).unwrap();
+                drop(published);
+                [attached, open - attached, start.elapsed() - open]
+            };
+            let (ended, parts) = median((0..10).map(|_| round(true)).collect());
+            eprintln!("{ports:?}: attach, publish, unpublish: {parts:?}");
+            let (live, parts) = median((0..10).map(|_| round(false)).collect());
+            eprintln!("{ports:?}: attach, publish, detach: {parts:?}");
+            assert!(
+                ended < Duration::from_millis(10) && live < Duration::from_millis(200),
+                "{ended:?} {live:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_kernel_removes_the_link_of_an_ended_namespace() {
+    isolated(|| {
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        let before = state();
+        let one = endpoint(&bridge, 2, &["18080:80"]);
+        for n in 0..10 {
+            let netns = container(&one);
+            let published = publish(&one).unwrap();
+            drop((netns, published));
+            if n % 2 == 0 { drop(unpublish(&one).unwrap()) } else { detach(&one).unwrap() }
+        }
+        let start = Instant::now();
+        while state() != before {
+            assert!(start.elapsed() < Duration::from_secs(5), "{}", state());
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+}
+
+#[test]
+fn a_router_stays_one() {
+    isolated(|| {
+        let bridge = bridge();
+        let (other, third) = (other_host("up0", 2), other_host("up1", 3));
+        ensure_bridge(&bridge).unwrap();
+        assert_eq!(nft::opened(&bridge.name).unwrap().len(), 2);
+        let (there, back) = (Ipv4Addr::new(192, 0, 3, 2), "ip route add 192.0.2.0/24 via 192.0.3.1");
+        serve(&third, 80);
+        within(&third, || drop(run(back)));
+        within(&other, || drop(run("ip route add 192.0.3.0/24 via 192.0.2.1")));
+        // The owner decides that this host routes.
+        std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+        ensure_bridge(&bridge).unwrap();
+        within(&other, || assert_eq!(ask(there, 80).as_deref(), Some("192.0.2.2")));
+        remove_bridge(&bridge).unwrap();
+        assert!(forwarding("up0"));
+    });
+}
+
+#[test]
+fn mends_what_others_broke() {
+    isolated(|| {
+        let bridge = bridge();
+        other_host("up0", 2);
+        ensure_bridge(&bridge).unwrap();
+        let one = endpoint(&bridge, 2, &["18080:80"]);
+        let a = container(&one);
+        serve(&a, 80);
+        let published = publish(&one).unwrap();
+        run("nft flush ruleset");
+        ensure_bridge(&bridge).unwrap();
+        drop(published);
+        let _published = publish(&one).unwrap();
+        assert!(ask(Ipv4Addr::LOCALHOST, 18080).is_some());
+        run("ip link del lt0");
+        detach(&one).unwrap();
+        ensure_bridge(&bridge).unwrap();
+        let a = container(&one);
+        within(&a, || drop(run("ping -c 1 -W 2 10.99.0.1")));
+        // A half-made bridge: the maker was killed before it was up.
+        run("ip link del lt0");
+        run("ip link add lt0 type bridge");
+        ensure_bridge(&bridge).unwrap();
+        let a = container(&one);
+        within(&a, || drop(run("ping -c 1 -W 2 10.99.0.1")));
+    });
+}
+
+#[test]
+fn a_namespace_of_another_user_namespace() {
+    isolated(|| {
+        let bridge = bridge();
+        ensure_bridge(&bridge).unwrap();
+        let before = own_namespace();
+        let mut child = Command::new("unshare").args(["-Urn", "sleep", "60"]).spawn().unwrap();
+        let path = format!("/proc/{}/ns/net", child.id());
+        let id = |file: &File| std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap());
+        let start = Instant::now();
+        let netns = loop {
+            let netns = File::open(&path).unwrap();
+            if id(&netns) != id(&before) {
+                break netns;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5));
+            thread::sleep(Duration::from_millis(2));
+        };
+        let one = endpoint(&bridge, 2, &[]);
+        loopback_up(netns.as_fd()).unwrap();
+        attach(netns.as_fd(), &one).unwrap();
+        within(&netns, || drop(run("ping -c 1 -W 2 10.99.0.1")));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(id(&own_namespace()), id(&before), "came back");
     });
 }

@@ -99,8 +99,10 @@ impl Store {
         }
     }
 
-    /// Tells the index what it has not been told yet. That it fails loses nothing, since it can be rebuilt.
-    pub(crate) fn flush_index(&self) {
+    /// Tells the index what it has not been told yet. That it fails loses nothing, since what the index does not know is
+    /// found out when it is asked for. sled leaves threads behind for a while, so a process that is about to clone itself
+    /// leaves this to others.
+    pub fn flush_index(&self) {
         let Ok(pending) = self.pending.lock().map(|mut p| std::mem::take(&mut *p)) else { return };
         if pending.blobs.is_empty() && pending.layers.is_empty() {
             return;

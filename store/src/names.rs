@@ -62,9 +62,7 @@ impl Store {
             set_name(&mut new, Some(name));
             rest.push(new);
             (rest, ())
-        })?;
-        self.flush_index();
-        Ok(())
+        })
     }
 
     /// Takes a name away, and with it its entry; returns what it named.

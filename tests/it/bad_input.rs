@@ -82,9 +82,11 @@ fn a_registry_that_fails_for_good() {
 
 #[test]
 fn content_that_is_not_what_the_manifest_says() {
-    refused(&faulty("/blobs/", Fault::Corrupt), "busybox", "digest");
-    refused(&faulty("/blobs/", Fault::Short(1)), "busybox", "bytes");
-    refused(&faulty("/blobs/", Fault::Long(1)), "busybox", "bytes");
+    let layer = Registry::shared().largest_blob("busybox");
+    refused(&faulty(&layer, Fault::Corrupt), "busybox", "digest");
+    refused(&faulty(&layer, Fault::Short(1)), "busybox", "bytes");
+    refused(&faulty(&layer, Fault::Long(1)), "busybox", "bytes");
+    refused(&faulty("/blobs/", Fault::Short(1)), "busybox", "image configuration");
     refused(&faulty("/manifests/sha256", Fault::Corrupt), "both", "digest");
 }
 
@@ -147,7 +149,11 @@ fn a_wrong_diff_id() {
     proxy.fault("/manifests/", usize::MAX, answer("200 OK", media, manifest.to_string().as_bytes()));
     let digest = crate::support::image::digest(config.as_bytes());
     proxy.fault(Box::leak(digest.into_boxed_str()), usize::MAX, answer("200 OK", "", config.as_bytes()));
-    refused(&Lay::with_mirror(&format!("http://{}", proxy.address)), "busybox", "diff id");
+    refused(
+        &Lay::with_mirror(&format!("http://{}", proxy.address)),
+        "busybox",
+        "but the image says sha256:0000",
+    );
     drop(lay);
 }
 

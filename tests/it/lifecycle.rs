@@ -65,7 +65,11 @@ fn the_image_s_stop_signal_is_sent() {
 #[test]
 fn logs_keep_both_streams_and_can_be_followed() {
     let lay = Lay::new();
-    start(&lay, "talk", "for i in 1 2 3; do echo out$i; echo err$i >&2; sleep 0.2; done; printf end");
+    start(
+        &lay,
+        "talk",
+        "for i in 1 2 3; do echo out$i; sleep 0.1; echo err$i >&2; sleep 0.1; done; printf end",
+    );
     let out = lay.run(&["logs", "-f", "talk"]).expect(0);
     assert_eq!(out.stdout, "out1\nout2\nout3\nend");
     assert_eq!(out.stderr, "err1\nerr2\nerr3\n");

@@ -62,7 +62,7 @@ fn a_second_image_shares_the_layers_of_the_first() {
 fn a_broken_connection_continues_where_it_stopped() {
     let proxy = Proxy::before(&Registry::shared().address);
     let lay = Lay::with_mirror(&format!("http://{}", proxy.address));
-    let layer = big_blob("busybox");
+    let layer = Registry::shared().largest_blob("busybox");
     proxy.fault(&layer, 1, Fault::Cut(300_000));
     let out = lay.run(&["pull", "busybox"]).expect(0);
     assert!(out.stderr.contains("Retrying"), "{}", out.stderr);
@@ -78,7 +78,7 @@ fn a_broken_connection_continues_where_it_stopped() {
 fn a_killed_pull_is_continued_by_the_next() {
     let proxy = Proxy::before(&Registry::shared().address);
     let lay = Lay::with_mirror(&format!("http://{}", proxy.address));
-    let layer = big_blob("busybox");
+    let layer = Registry::shared().largest_blob("busybox");
     proxy.fault(&layer, 1, Fault::Slow(200_000));
     let mut child = lay.command(&["pull", "busybox"]).spawn().unwrap();
     let half = lay.root().join("ingest").join(&layer[7..]);
@@ -160,14 +160,4 @@ fn centos_is_pulled_and_runs() {
         lay.sh(&["--network", "none"], "centos:7", "getcap /usr/bin/ping")
             .contains("cap_net_admin,cap_net_raw")
     );
-}
-
-/// Digest of the largest layer of an image of the suite's registry.
-fn big_blob(name: &str) -> String {
-    let accept = "application/vnd.oci.image.manifest.v1+json";
-    let manifest = Registry::shared().get(&format!("/v2/library/{name}/manifests/latest"), accept);
-    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    let layers = manifest["layers"].as_array().unwrap();
-    let largest = layers.iter().max_by_key(|l| l["size"].as_u64()).unwrap();
-    largest["digest"].as_str().unwrap().to_string()
 }

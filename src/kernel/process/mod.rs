@@ -7,6 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
+/// How long a thread may take to be gone after it was joined, in milliseconds.
+const PATIENCE_MS: u32 = 100;
+
 /// Which side of a clone this is.
 #[derive(Debug)]
 pub enum Cloned {
@@ -27,11 +30,19 @@ pub enum Cloned {
 /// `EBUSY` when this process has another thread, whose locks the child would inherit for ever; else the kernel's
 /// reason.
 pub fn clone(flags: u64) -> Result<Cloned, Errno> {
-    let threads = std::fs::read_dir("/proc/self/task").map_err(|e| errno_of(&e))?.count();
-    if threads != 1 {
-        return Err(Errno::BUSY);
-    }
+    await_single_thread()?;
     sys::clone3(flags)
+}
+
+/// A thread that was joined is still there for a moment; one that lives on is an error.
+fn await_single_thread() -> Result<(), Errno> {
+    for _ in 0..PATIENCE_MS {
+        if std::fs::read_dir("/proc/self/task").map_err(|e| errno_of(&e))?.count() == 1 {
+            return Ok(());
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    Err(Errno::BUSY)
 }
 
 /// The same for a process that is itself a clone of a single-threaded one and started no thread since, where `/proc` may

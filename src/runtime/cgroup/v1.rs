@@ -116,7 +116,12 @@ pub fn seed_cpuset(dir: &Path) -> Result<()> {
         let own = dir.join(name);
         // With cgroup.clone_children the kernel has done it.
         if file::read(&own)?.trim().is_empty() {
-            let inherited = file::read(&parent.join(name))?;
+            let mut inherited = file::read(&parent.join(name))?;
+            if inherited.trim().is_empty() {
+                // Another process has made the parent this very moment.
+                seed_cpuset(parent)?;
+                inherited = file::read(&parent.join(name))?;
+            }
             file::set(setting, &own, inherited.trim())?;
         }
     }

@@ -101,8 +101,17 @@ impl Registry {
         output("skopeo", &[&fixed[..2], flags, &fixed[2..]].concat());
     }
 
-    /// Fetches a path of the registry.
-    pub fn get(&self, path: &str, accept: &str) -> Vec<u8> {
+    /// Digest of the largest layer of an image.
+    pub fn largest_blob(&self, name: &str) -> String {
+        let accept = "application/vnd.oci.image.manifest.v1+json";
+        let manifest = self.get(&format!("/v2/library/{name}/manifests/latest"), accept);
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+        let layers = manifest["layers"].as_array().unwrap();
+        let largest = layers.iter().max_by_key(|l| l["size"].as_u64()).unwrap();
+        largest["digest"].as_str().unwrap().to_string()
+    }
+
+    fn get(&self, path: &str, accept: &str) -> Vec<u8> {
         use std::io::Write;
         let mut stream = TcpStream::connect(&self.address).unwrap();
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
