@@ -1,7 +1,29 @@
-.PHONY: build test
+.PHONY: build test demo bench lint deps
 
 build:
 	cargo build --release
 
+# Installs what the tests need (Debian or Ubuntu), runs all of them, and proves that nothing of them is left.
 test:
-	cargo test --workspace
+	scripts/install-deps test
+	scripts/leaks before
+	cargo test --workspace --no-fail-fast
+	scripts/leaks after
+
+# Installs what is missing, builds, pulls centos:7 and shows isolation, connectivity and limits.
+demo:
+	scripts/install-deps demo
+	cargo build --release
+	scripts/demo
+
+# Measures lay beside docker, podman, containerd and runc where they are installed.
+bench:
+	scripts/install-deps bench
+	cargo build --release
+	benches/run
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	if command -v shellcheck >/dev/null; then shellcheck scripts/* benches/run .ci/run; fi
+	if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; fi
