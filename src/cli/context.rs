@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use lay_store::{LayerForm, Store};
+use lay_store::Store;
 
 use super::failure::{Failure, Tried};
 use crate::config::Config;
 use crate::container::{Containers, Environment};
 use crate::network::Bridge;
 use crate::registry::{Access, Credentials};
+use crate::snapshot::{Form, preferred_form};
 
 /// Where images and containers are unless told otherwise.
 const ROOT: &str = "/var/lib/lay";
@@ -52,6 +53,7 @@ impl Context {
                 mtu: network.mtu,
             },
             cgroup_parent: self.config.cgroup.parent.clone(),
+            via: self.layer_form()?.0.via(),
             id_pool: (self.config.userns.first_id, self.config.userns.count),
         })
     }
@@ -65,9 +67,15 @@ impl Context {
         }
     }
 
-    /// What new layers are turned into, and why.
-    pub fn layer_form(&self) -> (LayerForm, String) {
-        (LayerForm::Directory, "one directory tree a layer".to_string())
+    /// How layers are kept and mounted, and why. `LAY_LAYER_FORM` forces it: erofs, loop or directory.
+    pub fn layer_form(&self) -> Result<(Form, String), Failure> {
+        let forced = match std::env::var("LAY_LAYER_FORM") {
+            Ok(text) if !text.is_empty() => {
+                Some(text.parse().tried(|| "invalid LAY_LAYER_FORM".to_string())?)
+            }
+            _ => None,
+        };
+        Ok(preferred_form(forced))
     }
 }
 

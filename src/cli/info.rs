@@ -21,7 +21,7 @@ impl Info {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;
         let tried = || "cannot look at the store".to_string();
-        let (form, why) = context.layer_form();
+        let (form, why) = context.layer_form()?;
         let system = rustix::system::uname();
         let mirrors: serde_json::Map<_, _> = context
             .config

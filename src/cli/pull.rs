@@ -90,7 +90,7 @@ pub fn pull(
         access: context.access(),
         platform: platform.map(str::to_string),
         parallel: PARALLEL,
-        form: context.layer_form().0,
+        form: context.layer_form()?.0.layer(),
     };
     registry::pull(store, reference, &options, progress)
         .tried(|| format!("cannot pull {}", reference.familiar()))

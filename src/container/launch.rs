@@ -21,6 +21,7 @@ use super::teardown::teardown;
 use super::user;
 use crate::network::{self, Allocator, Bridge, Endpoint, Published};
 use crate::runtime::{self, Create, Process};
+use crate::snapshot::Via;
 
 /// What containers need of the machine: the store and the configuration.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Environment {
     pub bridge: Bridge,
     /// Parent of all control groups, absolute below each hierarchy.
     pub cgroup_parent: String,
+    /// How EROFS layers are mounted.
+    pub via: Via,
     /// First host id and number of ids for user namespaces.
     pub id_pool: (u32, u32),
 }

@@ -15,8 +15,12 @@ use crate::snapshot::{Snapshot, create_upper};
 pub fn snapshot(env: &Environment, container: &Container) -> Result<Snapshot, Error> {
     let layer = |diff_id| env.store.layer(diff_id).ok_or(Error::MissingLayer(*diff_id));
     let layers = container.record.layers.iter().map(layer).collect::<Result<Vec<_>, _>>()?;
-    let mut snapshot =
-        Snapshot { layers, ephemeral: container.record.options.auto_remove, ..Snapshot::default() };
+    let mut snapshot = Snapshot {
+        layers,
+        ephemeral: container.record.options.auto_remove,
+        via: env.via,
+        ..Snapshot::default()
+    };
     let dir = container.path("rw");
     if !dir.is_dir() {
         create_upper(&dir, &snapshot)?;

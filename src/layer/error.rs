@@ -2,7 +2,7 @@
 
 use std::io;
 
-use lay_store::{Digest, LayerForm};
+use lay_store::Digest;
 use rustix::io::Errno;
 
 /// What can go wrong between a layer's archive and its mountable form.
@@ -48,12 +48,6 @@ pub enum Error {
         expected: Digest,
         /// What the inflated stream is.
         actual: Digest,
-    },
-    /// There is no writer for the form.
-    #[error("layers of the form {form:?} are not supported")]
-    Form {
-        /// What was asked for.
-        form: LayerForm,
     },
     /// The store can't take the layer.
     #[error("cannot keep layer {diff_id}")]

@@ -26,12 +26,12 @@ use stream::Inflated;
 /// # Errors
 /// Any of [`Error`]; what was written so far is removed.
 pub fn unpack(store: &Store, blob: impl Read, diff_id: &Digest, form: LayerForm) -> Result<Layer, Error> {
-    if form != LayerForm::Directory {
-        return Err(Error::Form { form });
-    }
     let failed = |source| Error::Store { diff_id: *diff_id, source };
     let ingest = store.layer_ingest(diff_id, form).map_err(failed)?;
-    let actual = write(blob, &mut directory::Writer::new(ingest.path())?)?;
+    let actual = match form {
+        LayerForm::Directory => write(blob, &mut directory::Writer::new(ingest.path())?)?,
+        LayerForm::Erofs => write(blob, &mut erofs::Writer::new(ingest.path())?)?,
+    };
     if actual != *diff_id {
         return Err(Error::DiffId { expected: *diff_id, actual });
     }

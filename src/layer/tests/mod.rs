@@ -1,6 +1,7 @@
 //! Archives in, directories out. What makes files of other owners needs root and is skipped, saying so, without it.
 
 mod archive;
+mod erofs;
 mod hostile;
 mod listing;
 mod peer;
@@ -50,6 +51,7 @@ impl Bench {
 
     fn unpack(&self, blob: &[u8], diff_id: &Digest) -> Result<Layer, Error> {
         let result = unpack(&self.store, blob, diff_id, LayerForm::Directory);
+        erofs::same(blob, diff_id, &result);
         assert_eq!(self.before, list(&self.canary()), "something outside of the layer has changed");
         if result.is_err() {
             assert!(self.store.layer(diff_id).is_none(), "a refused layer is visible");
