@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod durability;
+mod forms;
 mod images;
 mod isolation;
 mod lifecycle;
