@@ -1,17 +1,22 @@
 //! The command line: one file a command, with its flags, its calls and its printing.
 
 mod check;
+mod commit;
 mod context;
+mod diff;
 mod exec;
+mod export;
 mod failure;
 mod filter;
 mod flags;
 mod history;
 mod human;
 mod images;
+mod import;
 mod info;
 mod inspect;
 mod kill;
+mod load;
 mod login;
 mod logout;
 mod logs;
@@ -24,6 +29,7 @@ mod pull;
 mod rm;
 mod rmi;
 mod run;
+mod save;
 mod stop;
 mod tag;
 mod template;
@@ -83,6 +89,18 @@ enum Command {
     History(history::History),
     /// Show all about containers or images, as JSON
     Inspect(inspect::Inspect),
+    /// Show what a container has changed of its image's files
+    Diff(diff::Diff),
+    /// Make an image of a container's changes
+    Commit(commit::Commit),
+    /// Write a container's whole tree as a tar archive
+    Export(export::Export),
+    /// Make an image of a tar archive of a whole tree
+    Import(import::Import),
+    /// Write images as an archive that lay, Docker, Podman and skopeo read
+    Save(save::Save),
+    /// Read images from an archive or an OCI directory
+    Load(load::Load),
     /// Log in to a registry
     Login(login::Login),
     /// Log out of a registry
@@ -126,6 +144,12 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Rmi(command) => command.run(&context),
         Command::History(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
+        Command::Diff(command) => command.run(&context),
+        Command::Commit(command) => command.run(&context),
+        Command::Export(command) => command.run(&context),
+        Command::Import(command) => command.run(&context),
+        Command::Save(command) => command.run(&context),
+        Command::Load(command) => command.run(&context),
         Command::Login(command) => command.run(&context),
         Command::Logout(command) => command.run(&context),
         Command::Prune(command) => command.run(&context),

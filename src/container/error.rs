@@ -117,6 +117,9 @@ pub enum Error {
     /// The image is not usable.
     #[error(transparent)]
     Image(#[from] crate::image::Error),
+    /// The container's files could not be archived.
+    #[error(transparent)]
+    Layer(#[from] crate::layer::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] lay_store::Error),

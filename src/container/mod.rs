@@ -4,6 +4,7 @@
 //! derived from what is true: the process (pid, start time, boot id), the exit record, and the lock that
 //! its supervisor holds.
 
+mod changes;
 mod create;
 mod error;
 mod exec;
@@ -31,6 +32,7 @@ mod terminal;
 mod user;
 mod volume;
 
+pub use changes::{ChangeKind, changes, export, frozen_upper};
 pub use create::{Created, create};
 pub use error::Error;
 pub use exec::{ExecOptions, exec};

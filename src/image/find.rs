@@ -77,6 +77,22 @@ fn find_id(store: &Store, name: &str, hex: &str) -> Result<Image, Error> {
     found.ok_or_else(|| Error::NotFound(name.to_string()))
 }
 
+/// Reads an image by the digest of its manifest, whether it has a name or not.
+///
+/// # Errors
+/// As [`load`].
+pub fn of_manifest(store: &Store, manifest: &Digest) -> Result<Image, Error> {
+    for entry in store.images()? {
+        if entry.descriptor.digest().to_string() == manifest.to_string() {
+            return load(store, entry.name, entry.descriptor);
+        }
+    }
+    let size = store.blob_path(manifest).metadata().map_or(0, |m| m.len());
+    let digest: oci_spec::image::Digest =
+        manifest.to_string().parse().map_err(|_| Error::NotFound(manifest.to_string()))?;
+    load(store, None, Descriptor::new(oci_spec::image::MediaType::ImageManifest, size, digest))
+}
+
 /// Reads the manifest and the configuration of an image.
 ///
 /// # Errors

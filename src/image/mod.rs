@@ -1,12 +1,22 @@
 //! Images in the store: finding, reading, listing and removing them.
 
+mod change;
+mod commit;
 mod find;
 mod list;
+mod load;
 mod remove;
+mod save;
 
-pub use find::{find, load};
+pub use change::Changes;
+pub use commit::{Commit, commit, import};
+pub use find::{find, load, of_manifest};
 pub use list::{HistoryEntry, Listed, history, list};
+pub use load::{Source, load_archive};
 pub use remove::{Claim, Removal, Removed, remove};
+pub use save::{save_archive, save_layout};
+
+use std::path::{Path, PathBuf};
 
 use lay_store::Digest;
 use oci_spec::image::{Descriptor, ImageConfiguration};
@@ -78,9 +88,38 @@ pub enum Error {
         /// Its names.
         names: String,
     },
+    /// An instruction of `--change` makes no sense.
+    #[error(
+        "invalid change '{0}': expected CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR and a value"
+    )]
+    Change(String),
+    /// An archive of images is not what it should be.
+    #[error("this is no archive of images: {0}")]
+    Archive(String),
+    /// A file cannot be used.
+    #[error("cannot {operation} {path}")]
+    File {
+        /// What was tried, as a verb.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A layer cannot be made or unpacked.
+    #[error(transparent)]
+    Layer(#[from] crate::layer::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] lay_store::Error),
+}
+
+impl Error {
+    fn file(operation: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.to_path_buf();
+        move |source| Error::File { operation, path, source }
+    }
 }
 
 /// An image whose manifest and configuration are in the store.

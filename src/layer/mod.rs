@@ -1,5 +1,6 @@
 //! Layers: tar archives in, mountable forms out.
 
+pub mod archive;
 pub mod directory;
 pub mod entry;
 pub mod erofs;
@@ -36,6 +37,14 @@ pub fn unpack(store: &Store, blob: impl Read, diff_id: &Digest, form: LayerForm)
         return Err(Error::DiffId { expected: *diff_id, actual });
     }
     ingest.commit().map_err(failed)
+}
+
+/// The inflated content of a stream that may be compressed in any way that layers may be.
+///
+/// # Errors
+/// [`Error::Read`], [`Error::Compression`].
+pub fn inflate<'a>(stream: impl Read + 'a) -> Result<impl Read + 'a, Error> {
+    Inflated::new(stream)
 }
 
 /// Feeds a form's writer from a blob; gives the digest of the inflated stream.

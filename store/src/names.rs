@@ -65,6 +65,20 @@ impl Store {
         })
     }
 
+    /// Adds an image without a name, unless it is listed already.
+    ///
+    /// # Errors
+    /// As [`Store::tag`].
+    pub fn tag_nameless(&self, mut descriptor: Descriptor) -> Result<()> {
+        set_name(&mut descriptor, None);
+        self.change_names(|mut list| {
+            if !list.iter().any(|d| d.digest() == descriptor.digest()) {
+                list.push(descriptor);
+            }
+            (list, ())
+        })
+    }
+
     /// Takes a name away, and with it its entry; returns what it named.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Every test has a store, a bridge, a subnet and a control group of its own, so that all run side by side. They need
 //! root and Debian's `docker-registry`, `skopeo` and `busybox-static` (see `scripts/install-deps`).
 
+mod archives;
 mod bad_input;
 mod durability;
 mod forms;
