@@ -47,9 +47,9 @@ impl Import {
 }
 
 /// A file, or stdin for `-`.
-pub fn input(path: &str) -> Result<Box<dyn Read>, Failure> {
+pub fn input(path: &str) -> Result<Box<dyn Read + Send>, Failure> {
     if path == "-" {
-        return Ok(Box::new(io::stdin().lock()));
+        return Ok(Box::new(io::stdin()));
     }
     let file = File::open(path).tried(|| format!("cannot read {path}"))?;
     Ok(Box::new(file))

@@ -56,7 +56,7 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, commit: &Commit<'_>) ->
 ///
 /// # Errors
 /// When the archive is none or hostile, or the store is full.
-pub fn import(store: &Store, archive: impl Read, commit: &Commit<'_>) -> Result<Digest, Error> {
+pub fn import(store: &Store, archive: impl Read + Send, commit: &Commit<'_>) -> Result<Digest, Error> {
     let lease = store.lease()?;
     let mut plain = layer::inflate(archive)?;
     let copy = |out: &mut dyn Write| io::copy(&mut plain, out).map(drop).map_err(layer::Error::Read);

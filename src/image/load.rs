@@ -55,13 +55,13 @@ pub fn load_archive(store: &Store, source: Source<'_>, form: LayerForm) -> Resul
 /// Where images come from.
 pub enum Source<'a> {
     /// An archive.
-    Stream(&'a mut dyn Read),
+    Stream(&'a mut (dyn Read + Send)),
     /// An OCI layout or an unpacked archive.
     Directory(&'a Path),
 }
 
 /// Unpacks an archive's plain files, by clean names, into a directory of the store's file system.
-fn unpack(store: &Store, stream: &mut dyn Read) -> Result<tempfile::TempDir, Error> {
+fn unpack(store: &Store, stream: &mut (dyn Read + Send)) -> Result<tempfile::TempDir, Error> {
     let failed = |e: io::Error| Error::Archive(e.to_string());
     let dir = tempfile::Builder::new().prefix(".load-").tempdir_in(store.root().join("trash"));
     let dir = dir.map_err(Error::file("create a directory in", store.root()))?;

@@ -17,16 +17,21 @@ use lay_store::{Digest, Layer, LayerForm, Store};
 use entry::FormWriter;
 pub use error::Error;
 pub use stream::Compression;
-use stream::Inflated;
 
 /// Reads a layer's blob to its end, once, and puts the layer into the store in the given form.
 ///
 /// How the blob is compressed is told by its first bytes. What is inflated, whatever follows the archive's end
-/// included, must hash to `diff_id`; else nothing becomes visible. Works on the caller's thread and blocks it.
+/// included, must hash to `diff_id`; else nothing becomes visible. Blocks the caller, and inflates on a thread that is gone
+/// when this returns.
 ///
 /// # Errors
 /// Any of [`Error`]; what was written so far is removed.
-pub fn unpack(store: &Store, blob: impl Read, diff_id: &Digest, form: LayerForm) -> Result<Layer, Error> {
+pub fn unpack(
+    store: &Store,
+    blob: impl Read + Send,
+    diff_id: &Digest,
+    form: LayerForm,
+) -> Result<Layer, Error> {
     let failed = |source| Error::Store { diff_id: *diff_id, source };
     let ingest = store.layer_ingest(diff_id, form).map_err(failed)?;
     let actual = match form {
@@ -43,16 +48,18 @@ pub fn unpack(store: &Store, blob: impl Read, diff_id: &Digest, form: LayerForm)
 ///
 /// # Errors
 /// [`Error::Read`], [`Error::Compression`].
-pub fn inflate<'a>(stream: impl Read + 'a) -> Result<impl Read + 'a, Error> {
-    Inflated::new(stream)
+pub fn inflate<'a>(stream: impl Read + Send + 'a) -> Result<impl Read + 'a, Error> {
+    stream::inflater(stream)
 }
 
 /// Feeds a form's writer from a blob; gives the digest of the inflated stream.
-fn write(blob: impl Read, writer: &mut impl FormWriter<Error = Error>) -> Result<Digest, Error> {
-    let mut reader = tar::Reader::new(Inflated::new(blob)?);
-    while let Some(entry) = reader.next_entry()? {
-        writer.entry(&entry, &mut reader.data())?;
-    }
-    writer.finish()?;
-    reader.into_inner().finish().map_err(Error::Read)
+fn write(blob: impl Read + Send, writer: &mut impl FormWriter<Error = Error>) -> Result<Digest, Error> {
+    stream::beside(blob, |inflated| {
+        let mut reader = tar::Reader::new(inflated);
+        while let Some(entry) = reader.next_entry()? {
+            writer.entry(&entry, &mut reader.data())?;
+        }
+        writer.finish()?;
+        reader.into_inner().finish().map_err(Error::Read)
+    })
 }

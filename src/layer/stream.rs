@@ -1,6 +1,7 @@
 //! The stream of a layer: inflated, and hashed on the way.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::mpsc;
 
 use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
@@ -9,6 +10,9 @@ use super::error::Error;
 
 /// Read and inflated in pieces of this size.
 const PIECE: usize = 128 * 1024;
+
+/// How many pieces may wait between the threads.
+const PIECES: usize = 8;
 
 /// How a layer is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +57,93 @@ impl Compression {
     }
 }
 
+/// What a blob holds, inflated. How it is compressed is told by its first bytes.
+pub(super) fn inflater<'a>(mut blob: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, Error> {
+    let mut start = Vec::new();
+    blob.by_ref().take(6).read_to_end(&mut start).map_err(Error::Read)?;
+    let compression = Compression::of_magic(&start)?;
+    let whole = BufReader::with_capacity(PIECE, io::Cursor::new(start).chain(blob));
+    Ok(match compression {
+        Compression::Plain => Box::new(whole),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(whole)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(whole).map_err(Error::Read)?),
+    })
+}
+
+/// Inflates on a thread of its own, so that two processors are busy, and runs `work` on what comes.
+pub(super) fn beside<T>(
+    blob: impl Read + Send,
+    work: impl FnOnce(Inflated<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut source = inflater(blob)?;
+    let (pieces, arriving) = mpsc::sync_channel(PIECES);
+    let (used, spare) = mpsc::channel::<Vec<u8>>();
+    std::thread::scope(|scope| {
+        let inflate = move || {
+            loop {
+                let mut piece = spare.try_recv().unwrap_or_default();
+                piece.resize(PIECE, 0);
+                let (length, error) = fill(&mut source, &mut piece);
+                let last = length < PIECE && error.is_none();
+                // That the other side has ended is the end of the work.
+                if length > 0 && pieces.send(Ok((piece, length))).is_err() {
+                    return;
+                }
+                let end = match error {
+                    Some(error) => Err(error),
+                    None if last => Ok((Vec::new(), 0)),
+                    None => continue,
+                };
+                drop(pieces.send(end));
+                return;
+            }
+        };
+        let thread = std::thread::Builder::new().name("inflate".to_owned()).spawn_scoped(scope, inflate);
+        thread.map_err(Error::Read)?;
+        work(Inflated::new(Pieces { arriving, used, piece: Vec::new(), start: 0, end: 0, over: false }))
+    })
+}
+
+/// Reads until the piece is full, there is no more, or something is wrong.
+fn fill(source: &mut dyn Read, piece: &mut [u8]) -> (usize, Option<io::Error>) {
+    let mut filled = 0;
+    while filled < piece.len() {
+        match source.read(&mut piece[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return (filled, Some(e)),
+        }
+    }
+    (filled, None)
+}
+
+/// Pieces from the other thread; used ones go back to it.
+struct Pieces {
+    arriving: mpsc::Receiver<io::Result<(Vec<u8>, usize)>>,
+    used: mpsc::Sender<Vec<u8>>,
+    piece: Vec<u8>,
+    start: usize,
+    end: usize,
+    over: bool,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.start == self.end && !self.over {
+            let next = self.arriving.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+            let (piece, length) = next?;
+            // The other side may be at its end and need none.
+            let _ = self.used.send(std::mem::replace(&mut self.piece, piece));
+            (self.start, self.end, self.over) = (0, length, length == 0);
+        }
+        let n = into.len().min(self.end - self.start);
+        into[..n].copy_from_slice(&self.piece[self.start..self.start + n]);
+        self.start += n;
+        Ok(n)
+    }
+}
+
 /// The inflated stream. Every byte that goes through its buffer is hashed.
 pub(super) struct Inflated<'a> {
     source: Box<dyn Read + 'a>,
@@ -63,20 +154,10 @@ pub(super) struct Inflated<'a> {
 }
 
 impl<'a> Inflated<'a> {
-    /// Finds out from its first bytes how `blob` is compressed.
-    pub fn new(blob: impl Read + 'a) -> Result<Self, Error> {
-        let mut start = Vec::new();
-        let mut blob = blob;
-        blob.by_ref().take(6).read_to_end(&mut start).map_err(Error::Read)?;
-        let compression = Compression::of_magic(&start)?;
-        let whole = BufReader::with_capacity(PIECE, io::Cursor::new(start).chain(blob));
-        let source: Box<dyn Read + 'a> = match compression {
-            Compression::Plain => Box::new(whole),
-            Compression::Gzip => Box::new(MultiGzDecoder::new(whole)),
-            Compression::Zstd => Box::new(zstd::Decoder::with_buffer(whole).map_err(Error::Read)?),
-        };
+    /// Hashes what comes from `source`, which is inflated already.
+    pub fn new(source: impl Read + 'a) -> Self {
         let buffer = vec![0; PIECE].into_boxed_slice();
-        Ok(Self { source, buffer, start: 0, end: 0, hash: Sha256::new() })
+        Self { source: Box::new(source), buffer, start: 0, end: 0, hash: Sha256::new() }
     }
 
     /// Reads what is left, and gives the hash of all.

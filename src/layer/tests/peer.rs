@@ -117,10 +117,7 @@ fn compare(blob: &Path, at: &Path) {
     tar(&[&extract[..], &from].concat());
 
     let mut inflated = Vec::new();
-    super::super::stream::Inflated::new(File::open(blob).unwrap())
-        .unwrap()
-        .read_to_end(&mut inflated)
-        .unwrap();
+    super::super::inflate(File::open(blob).unwrap()).unwrap().read_to_end(&mut inflated).unwrap();
     let store = Store::open(&at.join("store")).unwrap();
     let start = std::time::Instant::now();
     let layer =
