@@ -8,6 +8,7 @@ test:
 	scripts/install-deps test
 	scripts/leaks before
 	cargo test --workspace --no-fail-fast
+	tests/vm/run
 	scripts/leaks after
 
 # Installs what is missing, builds, pulls centos:7 and shows isolation, connectivity and limits.
@@ -25,5 +26,5 @@ bench:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	if command -v shellcheck >/dev/null; then shellcheck scripts/* benches/run .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck scripts/* benches/run tests/vm/run .ci/run; fi
 	if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; fi

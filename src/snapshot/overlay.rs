@@ -44,16 +44,24 @@ fn create(layers: &[OwnedFd], upper: Option<&Upper>, attributes: MountAttrFlags)
     let result = by_descriptor(layers, upper).and_then(|context| context.mount(attributes));
     match result {
         // Linux before 6.13 takes no descriptors, and before 6.15 no detached mounts.
-        Err(e) if e.errno() == Errno::INVAL => {}
+        Err(e) if is_unknown(&e) => {}
         result => return result.map_err(Error::Overlay),
     }
     attach_privately(layers, upper)?;
-    let context = match by_path(layers, upper) {
-        // Linux before 6.5 has no `lowerdir+`.
-        Err(e) if e.errno() == Errno::INVAL => by_one_string(layers, upper),
+    let by_path = by_path(layers, upper).and_then(|context| context.mount(attributes));
+    match by_path {
+        // Linux before 6.5 has no `lowerdir+`, and says so only now.
+        Err(e) if is_unknown(&e) => {
+            by_one_string(layers, upper).and_then(|context| context.mount(attributes))
+        }
         result => result,
-    };
-    context.and_then(|context| context.mount(attributes)).map_err(Error::Overlay)
+    }
+    .map_err(Error::Overlay)
+}
+
+/// What older kernels say to an option, or to a type of its value, that they do not know.
+fn is_unknown(error: &mount::Error) -> bool {
+    matches!(error.errno(), Errno::INVAL | Errno::OPNOTSUPP)
 }
 
 fn by_descriptor(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<Context, mount::Error> {

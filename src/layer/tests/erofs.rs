@@ -94,3 +94,39 @@ fn a_directory_of_many_names() {
     }
     bench.plain(archive).unwrap();
 }
+
+/// Against nothing but itself: as directories these would take minutes.
+#[test]
+fn a_hundred_thousand_names_and_a_file_over_four_gigabytes() {
+    let temp = TempDir::new().unwrap();
+    let store = Store::open(temp.path()).unwrap();
+    let mut archive = Archive::new();
+    for n in 0..100_000 {
+        archive = archive.file(&format!("many/{n:06}"), "");
+    }
+    // 5 GiB of which only the last three bytes are no hole (GNU.sparse, version 0.1).
+    let size = (5u64 << 30).to_string();
+    let map = format!("{},3", (5u64 << 30) - 3);
+    archive = archive.pax(&[
+        ("GNU.sparse.size", size.as_bytes()),
+        ("GNU.sparse.numblocks", b"1"),
+        ("GNU.sparse.map", map.as_bytes()),
+    ]);
+    let bytes = archive.file("huge", "end").bytes();
+    let image = unpack(&store, bytes.as_slice(), &Digest::of(&bytes), LayerForm::Erofs).unwrap();
+    check(&image.path);
+    if super::skip() {
+        return;
+    }
+    let mounted = Snapshot { layers: vec![image], ..Snapshot::default() }.peek().unwrap();
+    let root = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsFd::as_fd(&mounted).as_raw_fd()));
+    assert_eq!(std::fs::read_dir(root.join("many")).unwrap().count(), 100_000);
+    assert!(root.join("many/077777").is_file() && !root.join("many/100000").exists());
+    let mut huge = std::fs::File::open(root.join("huge")).unwrap();
+    use std::io::{Read, Seek, SeekFrom};
+    assert_eq!(huge.metadata().unwrap().len(), 5 << 30);
+    huge.seek(SeekFrom::Start((5 << 30) - 5)).unwrap();
+    let mut end = Vec::new();
+    huge.read_to_end(&mut end).unwrap();
+    assert_eq!(end, b"\0\0end");
+}
