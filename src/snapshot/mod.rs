@@ -96,7 +96,11 @@ impl Snapshot {
             count if count > MAX_LAYERS => return Err(Error::TooManyLayers { count, most: MAX_LAYERS }),
             _ => {}
         }
-        self.layers.iter().rev().map(|layer| layers::mount(layer, self.via, userns)).collect()
+        // A layer that stands in the stack twice (empty ones often do) counts where it stands on top: what it says there, it
+        // says again of everything below. overlayfs would refuse the second.
+        let mut seen = std::collections::HashSet::new();
+        let distinct = self.layers.iter().rev().filter(|layer| seen.insert(&layer.path));
+        distinct.map(|layer| layers::mount(layer, self.via, userns)).collect()
     }
 }
 

@@ -31,7 +31,7 @@ fn names_with_registry_port_and_depth_tags_and_digests() {
 #[test]
 fn every_kind_of_manifest_and_compression() {
     let lay = Lay::new();
-    for image in ["zstd", "docker", "both", "layers"] {
+    for image in ["zstd", "docker", "both", "layers", "twice"] {
         lay.ok(&["pull", "-q", image]);
         assert_eq!(lay.sh(&["--network", "none"], image, "echo ran"), "ran", "{image}");
     }

@@ -1,6 +1,7 @@
 //! Archives in, directories out. What makes files of other owners needs root and is skipped, saying so, without it.
 
 mod archive;
+mod back;
 mod erofs;
 mod hostile;
 mod listing;

@@ -203,6 +203,10 @@ pub fn small_images() -> BTreeMap<String, Builder> {
     let images = [
         ("library/busybox:latest", Builder::busybox()),
         ("library/layers:latest", Builder::busybox().layer(upper)),
+        (
+            "library/twice:latest",
+            Builder::busybox().layer(layer(&[])).layer(busybox_layer()).layer(layer(&[])),
+        ),
         ("library/configured:latest", configured),
         ("library/zstd:latest", zstd),
         ("library/docker:latest", docker),
