@@ -4,6 +4,7 @@ mod check;
 mod commit;
 mod context;
 mod diff;
+mod du;
 mod exec;
 mod export;
 mod failure;
@@ -89,7 +90,9 @@ enum Command {
     History(history::History),
     /// Show all about containers or images, as JSON
     Inspect(inspect::Inspect),
-    /// Show what a container has changed of its image's files
+    /// Show what each layer of an image costs
+    Du(du::Du),
+    /// Show what a container has changed, or how images differ
     Diff(diff::Diff),
     /// Make an image of a container's changes
     Commit(commit::Commit),
@@ -144,6 +147,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Rmi(command) => command.run(&context),
         Command::History(command) => command.run(&context),
         Command::Inspect(command) => command.run(&context),
+        Command::Du(command) => command.run(&context),
         Command::Diff(command) => command.run(&context),
         Command::Commit(command) => command.run(&context),
         Command::Export(command) => command.run(&context),

@@ -3,6 +3,7 @@
 //! Every mount here is detached: it stands in no mount table until the container moves it into its own mount
 //! namespace, and it is gone with its last user.
 
+mod compare;
 mod error;
 mod files;
 mod form;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use lay_store::{Layer, LayerForm};
 use rustix::mount::MountAttrFlags;
 
+pub use compare::{Difference, Said, Usage, differences, layer_entries, usage};
 pub use error::Error;
 pub use files::{Entry, Files};
 pub use form::{Form, UnknownForm, preferred_form};

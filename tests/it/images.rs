@@ -126,3 +126,36 @@ fn a_damaged_store_is_found_and_mended() {
     lay.ok(&["pull", "-q", "busybox"]);
     lay.ok(&["check"]);
 }
+
+#[test]
+fn images_are_compared_and_measured() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    lay.ok(&["pull", "-q", "layers"]);
+    assert_eq!(lay.ok(&["diff", "busybox", "layers"]), "D /bin/true\nA /etc/motd\nA /etc/motd2");
+    assert_eq!(lay.ok(&["diff", "layers", "busybox"]), "A /bin/true\nD /etc/motd\nD /etc/motd2");
+    assert_eq!(lay.ok(&["diff", "busybox", "busybox"]), "");
+    let by_layer = lay.ok(&["diff", "layers"]);
+    assert!(by_layer.contains(" A /bin/busybox") && by_layer.contains(" D /bin/true"), "{by_layer}");
+    let script = "rm /bin/busybox.copy; echo new > /etc/motd";
+    lay.ok(&[
+        "run",
+        "--name",
+        "first",
+        "--network",
+        "none",
+        "layers",
+        "sh",
+        "-c",
+        "cat /bin/busybox > /bin/busybox.copy",
+    ]);
+    lay.ok(&["commit", "first", "grown"]);
+    lay.ok(&["run", "--name", "second", "--network", "none", "grown", "sh", "-c", script]);
+    lay.ok(&["commit", "second", "shrunk"]);
+    let rows: Vec<Value> = lay.ok(&["du", "--format", "json", "shrunk"]).lines().map(json).collect();
+    assert_eq!(rows.len(), 4);
+    assert_eq!(rows[1]["WastedBytes"], 13, "the replaced /etc/motd; its other name stays: {rows:?}");
+    assert_eq!(rows[2]["WastedBytes"], rows[2]["Bytes"], "the copy that was deleted again: {rows:?}");
+    assert!(rows[2]["Bytes"].as_u64().unwrap() > 500_000 && rows[0]["WastedBytes"] == 0, "{rows:?}");
+    assert!(rows[0]["SharedWith"].as_u64() >= Some(2), "{rows:?}");
+}
