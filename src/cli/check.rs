@@ -26,6 +26,12 @@ impl Check {
         for problem in &report.problems {
             line(problem.to_string())?;
         }
+        if report.dropped > 0 {
+            line(format!(
+                "{} compressed layers are not kept; 'lay pull' fetches them again",
+                report.dropped
+            ))?;
+        }
         let problems = match report.problems.len() {
             0 => "no problems".to_string(),
             1 => "1 problem".to_string(),

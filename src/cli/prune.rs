@@ -21,6 +21,9 @@ pub struct Prune {
     /// Also containers that are not running
     #[arg(long)]
     containers: bool,
+    /// Also compressed layers of pulled images, which 'lay pull' can fetch again
+    #[arg(long)]
+    blobs: bool,
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
@@ -63,7 +66,12 @@ impl Prune {
             let gone: Vec<&str> = removed.iter().map(|r| r.id.as_str()).collect();
             env.containers.roots_without(&gone)
         };
-        let options = PruneOptions { dry_run, untagged_images: true, ingest_older_than: INGEST_AGE };
+        let options = PruneOptions {
+            dry_run,
+            untagged_images: true,
+            refetchable_blobs: self.blobs,
+            ingest_older_than: INGEST_AGE,
+        };
         let pruned = env.store.prune(&options, roots).tried(|| "cannot prune the store".to_string())?;
         Ok((removed, pruned))
     }

@@ -54,7 +54,12 @@ impl Rmi {
 
 /// Frees what no image and no container refers to any more; half-arrived blobs and nameless images stay.
 fn collect(env: &Environment) -> Result<(), Failure> {
-    let options = PruneOptions { dry_run: false, untagged_images: false, ingest_older_than: Duration::MAX };
+    let options = PruneOptions {
+        dry_run: false,
+        untagged_images: false,
+        refetchable_blobs: false,
+        ingest_older_than: Duration::MAX,
+    };
     let roots = || env.containers.roots();
     env.store.prune(&options, roots).map(drop).tried(|| "cannot free the image's layers".to_string())
 }

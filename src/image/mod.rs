@@ -18,12 +18,8 @@ pub use save::{save_archive, save_layout};
 
 use std::path::{Path, PathBuf};
 
-use lay_store::Digest;
+use lay_store::{Digest, PULLED_DIGEST, PULLED_FROM};
 use oci_spec::image::{Descriptor, ImageConfiguration};
-
-/// Annotation on an image's descriptor: the digest that its reference had in the registry, which is
-/// that of an index where the image is for several platforms.
-pub const PULLED_DIGEST: &str = crate::registry::PULLED_DIGEST;
 
 /// No manifest or image configuration is larger, in bytes.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
@@ -93,6 +89,16 @@ pub enum Error {
         "invalid change '{0}': expected CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR and a value"
     )]
     Change(String),
+    /// A compressed layer is not kept.
+    #[error("the compressed layer {digest} of {image} is not kept; {next}")]
+    Dropped {
+        /// The image's name or id.
+        image: String,
+        /// The layer's blob.
+        digest: Digest,
+        /// How it can be had again.
+        next: String,
+    },
     /// An archive of images is not what it should be.
     #[error("this is no archive of images: {0}")]
     Archive(String),
@@ -147,6 +153,11 @@ impl Image {
     /// The digest that the image's reference had in its registry.
     pub fn pulled_digest(&self) -> Option<&str> {
         self.descriptor.annotations().as_ref()?.get(PULLED_DIGEST).map(String::as_str)
+    }
+
+    /// The full reference that the image was pulled by.
+    pub fn pulled_from(&self) -> Option<&str> {
+        self.descriptor.annotations().as_ref()?.get(PULLED_FROM).map(String::as_str)
     }
 
     /// Size of the layers as they travel, in bytes.

@@ -16,6 +16,7 @@ use super::{Error, Image};
 /// # Errors
 /// When a blob is missing or the archive cannot be written.
 pub fn save_archive(store: &Store, images: &[Image], out: impl Write) -> Result<(), Error> {
+    complete(store, images)?;
     let failed = || Error::file("write", Path::new("the archive"));
     let mut tar = Builder::new(out);
     let mut add = |name: &str, size: u64, data: &mut dyn Read| {
@@ -42,6 +43,7 @@ pub fn save_archive(store: &Store, images: &[Image], out: impl Write) -> Result<
 /// # Errors
 /// As [`save_archive`].
 pub fn save_layout(store: &Store, images: &[Image], dir: &Path) -> Result<(), Error> {
+    complete(store, images)?;
     let blob_dir = dir.join("blobs/sha256");
     std::fs::create_dir_all(&blob_dir).map_err(Error::file("create", &blob_dir))?;
     for digest in blobs(images) {
@@ -51,6 +53,22 @@ pub fn save_layout(store: &Store, images: &[Image], dir: &Path) -> Result<(), Er
     for (name, text) in documents(images).into_iter().filter(|(name, _)| *name != "manifest.json") {
         let path = dir.join(name);
         std::fs::write(&path, text).map_err(Error::file("write", &path))?;
+    }
+    Ok(())
+}
+
+/// Nothing is written of an image whose compressed layers are gone.
+fn complete(store: &Store, images: &[Image]) -> Result<(), Error> {
+    for image in images {
+        let layers = image.blobs.iter().filter_map(|d| d.digest().to_string().parse::<Digest>().ok());
+        if let Some(digest) = layers.into_iter().find(|digest| !store.has_blob(digest)) {
+            let next = match image.pulled_from() {
+                Some(reference) => format!("'lay pull {reference}' fetches it again"),
+                None => "it cannot be fetched again".to_string(),
+            };
+            let image = image.name.clone().unwrap_or_else(|| image.id.to_string());
+            return Err(Error::Dropped { image, digest, next });
+        }
     }
     Ok(())
 }

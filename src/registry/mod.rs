@@ -22,6 +22,6 @@ pub use login::{login, logout};
 pub use manifest::ManifestError;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Event, Progress};
-pub use pull::{Access, PULLED_DIGEST, PullOptions, Pulled, pull};
+pub use pull::{Access, PullOptions, Pulled, pull};
 pub use reference::{Reference, ReferenceError, ReferenceProblem};
 pub use retry::RetryPolicy;

@@ -59,6 +59,8 @@ pub struct Report {
     pub blobs: usize,
     /// Layers looked at.
     pub layers: usize,
+    /// Compressed layers that are not kept and can be fetched again.
+    pub dropped: usize,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -83,6 +85,8 @@ impl Store {
         }
         report.layers =
             fsutil::entries(&self.path("layers"))?.iter().filter(|(n, _)| !n.starts_with('.')).count();
+        let refetchable = self.refetchable()?;
+        report.dropped = refetchable.keys().filter(|blob| !self.has_blob(blob)).count();
         for image in self.images()? {
             report.images += 1;
             let digest = image.descriptor.digest().to_string();
@@ -90,6 +94,9 @@ impl Store {
                 self.check_image(&image.name.unwrap_or(digest), manifest, &mut report)?;
             }
         }
+        report.problems.retain(
+            |p| !matches!(p, Problem::MissingBlob { digest, .. } if refetchable.contains_key(digest)),
+        );
         self.check_index(&blobs, &mut report);
         Ok(report)
     }

@@ -19,6 +19,8 @@ pub struct PruneOptions {
     pub dry_run: bool,
     /// Remove images that have no name.
     pub untagged_images: bool,
+    /// Remove compressed layers that can be fetched again ([`Store::refetchable`]).
+    pub refetchable_blobs: bool,
     /// Remove half-arrived blobs that nobody has touched for this long.
     pub ingest_older_than: Duration,
 }
@@ -54,7 +56,12 @@ impl Store {
         if options.untagged_images {
             pruned.images = self.drop_nameless(&roots_of(self)?, options.dry_run)?;
         }
-        let used = self.used(roots()?, &pruned.images)?;
+        let mut used = self.used(roots()?, &pruned.images)?;
+        if options.refetchable_blobs {
+            let held: HashSet<Digest> = protected(self)?.into_iter().collect();
+            let can_go = self.refetchable()?;
+            used.retain(|digest| !can_go.contains_key(digest) || held.contains(digest));
+        }
         let mut trash = Vec::new();
         self.collect_blobs(&used, &mut pruned, &mut trash)?;
         self.collect_layers(&used, &mut pruned, &mut trash)?;

@@ -17,6 +17,7 @@ mod layer;
 mod lease;
 mod names;
 mod reach;
+mod refetch;
 mod store;
 
 pub use check::{Problem, Report};
@@ -28,4 +29,5 @@ pub use ingest::Ingest;
 pub use layer::{Layer, LayerForm, LayerIngest};
 pub use lease::Lease;
 pub use names::{Image, REF_NAME};
+pub use refetch::{PULLED_DIGEST, PULLED_FROM};
 pub use store::Store;

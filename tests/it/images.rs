@@ -159,3 +159,21 @@ fn images_are_compared_and_measured() {
     assert!(rows[2]["Bytes"].as_u64().unwrap() > 500_000 && rows[0]["WastedBytes"] == 0, "{rows:?}");
     assert!(rows[0]["SharedWith"].as_u64() >= Some(2), "{rows:?}");
 }
+
+#[test]
+fn compressed_layers_can_be_dropped_and_fetched_again() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "layers"]);
+    let blobs = || std::fs::read_dir(lay.root().join("blobs/sha256")).unwrap().count();
+    let all = blobs();
+    let pruned = lay.ok(&["prune", "--force", "--blobs"]);
+    assert!(pruned.contains("Would remove blob sha256:"), "{pruned}");
+    assert_eq!(blobs(), 2, "manifest and configuration stay");
+    assert_eq!(lay.sh(&["--network", "none"], "layers", "cat /etc/motd2"), "second layer");
+    assert!(lay.ok(&["check"]).contains("compressed layers are not kept; 'lay pull' fetches them again"));
+    lay.run(&["save", "-o", "/dev/null", "layers"]).fails(1, "'lay pull docker.io/library/layers:latest'");
+    lay.ok(&["pull", "-q", "layers"]);
+    assert_eq!(blobs(), all);
+    assert!(lay.ok(&["check"]).ends_with("no problems"));
+    lay.ok(&["save", "-o", "/dev/null", "layers"]);
+}

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lay_store::{Digest, LayerForm, Lease, Store};
+use lay_store::{Digest, LayerForm, Lease, PULLED_DIGEST, PULLED_FROM, Store};
 use oci_spec::image::Descriptor;
 
 use super::config::Registries;
@@ -23,10 +23,6 @@ use super::platform::Platform;
 use super::progress::{Event, Progress};
 use super::reference::Reference;
 use super::retry::RetryPolicy;
-
-/// The annotation of an image in `index.json` that keeps the digest its reference pointed to, which is that
-/// of an index where the image is one of several platforms.
-pub const PULLED_DIGEST: &str = "org.lay.pulled.digest";
 
 /// How registries are reached, and as whom.
 #[derive(Debug, Clone, Default)]
@@ -166,7 +162,10 @@ impl Pull<'_> {
         self.store.put_blob(&image.config_bytes, &image.config.media_type)?;
         self.store.put_blob(&image.manifest_bytes, image.descriptor.media_type.as_ref())?;
         let mut manifest = image.descriptor();
-        let annotations = [(PULLED_DIGEST.to_owned(), image.pulled.to_string())];
+        let annotations = [
+            (PULLED_DIGEST.to_owned(), image.pulled.to_string()),
+            (PULLED_FROM.to_owned(), self.reference.canonical()),
+        ];
         manifest.set_annotations(Some(annotations.into()));
         self.store.tag(&name, manifest.clone())?;
         Ok(Pulled { name, manifest, pulled_digest: image.pulled, up_to_date })

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use lay_store::Digest;
+use lay_store::{Digest, PULLED_DIGEST};
 use oci_spec::image::{Descriptor, MediaType};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
 
 use super::again::Again;
-use super::{PULLED_DIGEST, Pull, Pulled};
+use super::{Pull, Pulled};
 use crate::registry::error::Error;
 use crate::registry::http::{Fault, Request, RequestError, Session, looks_like_html, read_limited};
 use crate::registry::manifest::{ACCEPTED, Document, ImageConfig, ManifestError, Target, choose};

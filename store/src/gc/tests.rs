@@ -2,8 +2,12 @@ use super::*;
 use crate::LayerForm;
 use oci_spec::image::{Descriptor, DescriptorBuilder, MediaType};
 
-const NOW: PruneOptions =
-    PruneOptions { dry_run: false, untagged_images: true, ingest_older_than: Duration::ZERO };
+const NOW: PruneOptions = PruneOptions {
+    dry_run: false,
+    untagged_images: true,
+    refetchable_blobs: false,
+    ingest_older_than: Duration::ZERO,
+};
 
 fn store() -> (tempfile::TempDir, Store) {
     let tmp = tempfile::tempdir().unwrap();
@@ -104,4 +108,32 @@ fn a_blob_that_arrives_is_not_taken_and_an_abandoned_one_is() {
     assert_eq!(prune(&store, &[]).ingests, [(Digest::of(b"abc"), 2)]);
     drop(layer);
     assert!(fsutil::entries(&store.path("layers")).unwrap().is_empty());
+}
+
+#[test]
+fn only_layers_that_a_registry_has_can_be_dropped() {
+    let (_tmp, store) = store();
+    let (mut pulled, parts) = image(&store, "pulled");
+    let (made, made_parts) = image(&store, "made");
+    let annotations = [(crate::PULLED_DIGEST.to_string(), parts[0].to_string())];
+    pulled.set_annotations(Some(annotations.into()));
+    store.tag("pulled:1", pulled.clone()).unwrap();
+    store.tag("made:1", made).unwrap();
+    let options = PruneOptions { refetchable_blobs: true, ..NOW };
+    let gone = store.prune::<Error>(&options, || Ok(vec![])).unwrap().blobs;
+    assert_eq!(gone.into_iter().map(|(digest, _)| digest).collect::<Vec<_>>(), [parts[2]]);
+    assert!(all_there(&store, made_parts), "what was made here is nowhere else");
+    assert!(store.layer(&parts[3]).is_some());
+    let report = store.check(true).unwrap();
+    assert_eq!((report.dropped, report.problems), (1, vec![]));
+    // With the mountable form gone too, it is a loss.
+    fs::remove_dir_all(store.layer(&parts[3]).unwrap().path).unwrap();
+    assert_eq!(store.check(true).unwrap().problems.len(), 2);
+    // An image made here that shares the layer keeps it.
+    let (mut again, parts) = image(&store, "shared");
+    again.set_annotations(Some([(crate::PULLED_DIGEST.to_string(), parts[0].to_string())].into()));
+    store.tag("shared:1", again.clone()).unwrap();
+    again.set_annotations(None);
+    store.tag("own:1", again).unwrap();
+    assert_eq!(store.prune::<Error>(&options, || Ok(vec![])).unwrap().blobs, []);
 }
