@@ -8,6 +8,8 @@ test:
 	scripts/install-deps test
 	scripts/leaks before
 	cargo test --workspace --no-fail-fast
+	LAY_LAYER_FORM=loop cargo test --test it --no-fail-fast
+	LAY_LAYER_FORM=directory cargo test --test it --no-fail-fast
 	tests/vm/run
 	scripts/leaks after
 

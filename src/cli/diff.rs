@@ -1,6 +1,7 @@
 //! `lay diff`
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lay_store::{Layer, Store};
@@ -8,7 +9,9 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
+use super::human;
 use super::output::{Format, line, rows};
+use super::tree::Tree;
 use crate::container::{self, ChangeKind, Environment};
 use crate::image::{self, Image};
 use crate::snapshot::{Difference, Said, Snapshot, differences, layer_entries};
@@ -20,7 +23,7 @@ pub struct Diff {
     name: String,
     /// Another image
     other: Option<String>,
-    /// json, or a template such as '{{.Kind}} {{.Path}}'
+    /// tree, json, or a template such as '{{.Kind}} {{.Path}}'
     #[arg(long)]
     format: Option<String>,
 }
@@ -76,22 +79,21 @@ impl Diff {
             }
             error => Failure::of(&tried(), &error),
         })?;
-        let mut list = Vec::new();
+        let (mut list, mut below) = (Vec::new(), Below::default());
         for layer in layers(&env.store, &image)? {
             for (path, said) in layer_entries(&layer, env.via).tried(tried)? {
-                let (kind, size) = match said {
-                    Said::Present(size) => ("A", size),
-                    Said::Opaque => ("O", 0),
-                    Said::Deleted => ("D", 0),
-                };
+                let (kind, sizes) = below.apply(&path, said);
                 let layer = Some(layer.diff_id.hex()[..12].to_string());
-                list.push(Row { layer, kind, path: PathBuf::from("/").join(path), sizes: Some([0, size]) });
+                list.push(Row { layer, kind, path: PathBuf::from("/").join(path), sizes: Some(sizes) });
             }
         }
         Ok(list)
     }
 
     fn print(&self, list: &[Row]) -> Result<u8, Failure> {
+        if self.format.as_deref() == Some("tree") {
+            return print_tree(list);
+        }
         if self.format.is_none() {
             let print = |row: &Row| {
                 let layer = row.layer.as_ref().map(|layer| format!("{layer} ")).unwrap_or_default();
@@ -109,6 +111,55 @@ impl Diff {
         rows(&Format::parse(self.format.as_deref())?, &[("KIND", "Kind"), ("PATH", "Path")], &objects)?;
         Ok(0)
     }
+}
+
+/// What the layers below hold: paths and sizes.
+#[derive(Default)]
+struct Below(BTreeMap<PathBuf, u64>);
+
+impl Below {
+    /// Takes in what a layer says; the letter for it, and the sizes before and after.
+    fn apply(&mut self, path: &Path, said: Said) -> (&'static str, [u64; 2]) {
+        let before = self.0.get(path).copied();
+        match said {
+            Said::Present(size) => {
+                self.0.insert(path.to_path_buf(), size);
+                (if before.is_some() { "C" } else { "A" }, [before.unwrap_or(0), size])
+            }
+            Said::Deleted => ("D", [self.remove(path), 0]),
+            Said::Opaque => {
+                let hidden = self.remove(path);
+                self.0.insert(path.to_path_buf(), 0);
+                ("O", [hidden, 0])
+            }
+        }
+    }
+
+    /// Removes a path with all below it; its bytes.
+    fn remove(&mut self, path: &Path) -> u64 {
+        let from = self.0.range(path.to_path_buf()..);
+        let gone: Vec<PathBuf> =
+            from.map(|(other, _)| other.clone()).take_while(|other| other.starts_with(path)).collect();
+        gone.iter().filter_map(|path| self.0.remove(path)).sum()
+    }
+}
+
+/// A tree for each layer, or one where no layers are told.
+fn print_tree(list: &[Row]) -> Result<u8, Failure> {
+    for part in list.chunk_by(|a, b| a.layer == b.layer) {
+        let mut tree = Tree::default();
+        for row in part {
+            let sizes = match row.sizes {
+                Some([0, 0]) | None => String::new(),
+                Some([0, size]) => format!(" ({})", human::size(size, 3)),
+                Some([before, size]) => format!(" ({} to {})", human::size(before, 3), human::size(size, 3)),
+            };
+            tree.add(&row.path, format!("{}{sizes}", row.kind));
+        }
+        let top = part[0].layer.as_ref().map_or("/".to_string(), |layer| format!("layer {layer}"));
+        tree.lines(&top).into_iter().try_for_each(line)?;
+    }
+    Ok(0)
 }
 
 fn container_rows(env: &Environment, found: &container::Container) -> Result<Vec<Row>, container::Error> {

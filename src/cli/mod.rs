@@ -34,6 +34,7 @@ mod save;
 mod stop;
 mod tag;
 mod template;
+mod tree;
 mod wait;
 
 use std::path::PathBuf;

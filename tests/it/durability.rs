@@ -76,3 +76,40 @@ fn a_hundred_kills_lose_nothing() {
     lay.ok(&["prune", "-f", "--containers"]);
     lay.assert_clean();
 }
+
+#[test]
+fn no_mount_is_seen_while_containers_run_and_none_is_left_by_kills() {
+    for form in ["erofs", "loop", "directory"] {
+        let lay = Lay::new();
+        let run = |args: &[&str]| {
+            let out = lay.command(args).env("LAY_LAYER_FORM", form).output().unwrap();
+            assert!(out.status.success(), "{form}: {}", String::from_utf8_lossy(&out.stderr));
+            String::from_utf8(out.stdout).unwrap().trim_end().to_string()
+        };
+        let ours = || {
+            let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+            mounts.lines().filter(|l| l.contains(lay.dir().to_str().unwrap())).count()
+        };
+        run(&["pull", "-q", "layers"]);
+        let id = run(&["run", "-d", "layers", "sleep", "100"]);
+        assert_eq!(run(&["exec", &id, "cat", "/etc/motd2"]), "second layer");
+        assert_eq!(ours(), 0, "{form}");
+        let attached = || {
+            let devices = std::fs::read_dir("/sys/block").unwrap().flatten();
+            let files =
+                devices.filter_map(|d| std::fs::read_to_string(d.path().join("loop/backing_file")).ok());
+            files.filter(|file| file.contains(lay.root().to_str().unwrap())).count()
+        };
+        assert_eq!(attached() > 0, form == "loop", "{form}");
+        let first = run(&["inspect", "-f", "{{.State.Pid}}", &id]);
+        let status = std::fs::read_to_string(format!("/proc/{first}/status")).unwrap();
+        let monitor = status.lines().find_map(|l| l.strip_prefix("PPid:")).unwrap().trim().to_string();
+        for pid in [monitor, first] {
+            crate::support::output("kill", &["-KILL", &pid]);
+        }
+        crate::support::eventually("the mounts and loop devices are gone", || ours() + attached() == 0);
+        crate::support::eventually("the container is known to be dead", || run(&["ps", "-q"]).is_empty());
+        run(&["rm", &id]);
+        lay.assert_clean();
+    }
+}

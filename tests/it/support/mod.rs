@@ -1,10 +1,12 @@
 //! What the tests share.
 
+pub mod docker;
 pub mod image;
 pub mod lay;
 pub mod proxy;
 pub mod registry;
 
+pub use docker::with_docker;
 pub use lay::Lay;
 pub use proxy::{Fault, Proxy};
 pub use registry::Registry;
