@@ -10,6 +10,7 @@ pub mod image;
 pub mod kernel;
 pub mod layer;
 pub mod network;
+pub mod oci;
 pub mod registry;
 pub mod runtime;
 pub mod snapshot;

@@ -8,6 +8,9 @@ use clap::error::ErrorKind;
 use lay::cli::{self, Cli};
 
 fn main() -> ExitCode {
+    if let Some(args) = lay::oci::args(std::env::args_os()) {
+        return lay::oci::main(args);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

@@ -115,6 +115,13 @@ enum Command {
     Check(check::Check),
     /// Show how this machine and lay fit together
     Info(info::Info),
+    /// Be an OCI runtime: create, start, state, kill, delete and more, as runc's command line
+    #[command(disable_help_flag = true)]
+    Oci {
+        /// See 'lay oci --help'
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<std::ffi::OsString>,
+    },
     /// Watch over a detached container
     #[command(hide = true)]
     Monitor(monitor::Monitor),
@@ -131,6 +138,10 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
             .with_writer(std::io::stderr)
             .without_time()
             .init();
+    }
+    if let Command::Oci { args } = cli.command {
+        let name = std::ffi::OsString::from(crate::oci::NAME);
+        return Ok(crate::oci::run(std::iter::once(name).chain(args)));
     }
     let context = Context::new(cli.root)?;
     match cli.command {
@@ -161,6 +172,8 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Check(command) => command.run(&context),
         Command::Info(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),
+        // Taken above: it needs no context.
+        Command::Oci { .. } => Ok(USAGE),
     }
 }
 

@@ -1,19 +1,14 @@
 //! A further process in a running container.
 
-use std::io;
-use std::os::fd::AsFd;
-
 use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, Spec, UserBuilder};
 
 use super::error::Error;
 use super::files::read_json;
+use super::foreground::Foreground;
 use super::launch::Environment;
-use super::monitor::{console_of, raw_terminal};
-use super::pump::{Outside, Pump, receive_signals};
 use super::record::{Container, Running};
 use super::rootfs::snapshot;
 use super::spec::{all_capabilities, set_env};
-use super::streams::{Streams, open_io};
 use super::user::{self, Identity};
 use crate::runtime::{Target, exec as execute};
 
@@ -43,26 +38,19 @@ pub struct ExecOptions {
 pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> Result<i32, Error> {
     let running = container.require_running()?;
     let (process, identity) = process(env, container, options)?;
-    let signals = receive_signals()?;
-    let (io, pipes) = open_io(options.tty, options.stdin, identity.host_ids(running.first_id))?;
+    let owner = identity.host_ids(running.first_id);
+    let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
     let (process, console) = execute(&target(&running), &process, io)?;
-    let streams = Streams::of(console, pipes)?;
-    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let outside = Outside {
-        stdin: options.stdin.then(|| stdin.as_fd()),
-        stdout: Some(stdout.as_fd()),
-        stderr: Some(stderr.as_fd()),
-    };
-    let console = console_of(&streams)?;
-    let raw = raw_terminal(console.is_some(), outside.stdin)?;
-    let pump = Pump::new(streams, outside, None, Some(&signals), console.as_ref().map(AsFd::as_fd))?;
-    let code = pump.run(&process);
-    drop(raw);
-    code
+    foreground.attend(&process, console)
 }
 
 fn target(running: &Running) -> Target<'_> {
-    Target { pid: running.process.pid, cgroup: &running.cgroup, own_users: running.first_id.is_some() }
+    Target {
+        pid: running.process.pid,
+        cgroup: Some(&running.cgroup),
+        own_users: running.first_id.is_some(),
+        preserve_fds: 0,
+    }
 }
 
 /// The container's own process, with other words.

@@ -113,6 +113,9 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
         io,
         init: record.options.init,
         die_with_parent: options.die_with_parent,
+        gate: None,
+        preserve_fds: 0,
+        subject: None,
     })?;
     let mut state = running(&facts, created.pid())?;
     container.write_running(&state)?;

@@ -10,6 +10,8 @@ use super::cgroup::Cgroup;
 use super::channel::{Channel, Failure, Message, Step};
 use super::child::{self, Setup};
 use super::error::Error;
+use super::gate::Gate;
+use super::hook::Subject;
 use super::plan::Plan;
 use super::process::Process;
 use super::{Io, Rootfs, cgroupfs, host, idmap};
@@ -29,6 +31,12 @@ pub struct Create<'a> {
     pub init: bool,
     /// The container ends when this process does.
     pub die_with_parent: bool,
+    /// Where it waits to be started by another process, which the caller leaves it to with [`Created::leave`].
+    pub gate: Option<Gate>,
+    /// How many descriptors from 3 on it inherits.
+    pub preserve_fds: u32,
+    /// What its hooks are told; they are refused without.
+    pub subject: Option<&'a Subject>,
 }
 
 /// A container that is set up, or still setting itself up, and has not executed its command. Dropping it ends it.
@@ -58,7 +66,13 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
         io: create.io,
         init: create.init,
         die_with_parent: create.die_with_parent,
+        gate: create.gate,
+        preserve_fds: create.preserve_fds,
+        subject: create.subject,
     };
+    if plan.hooks.is_some() && setup.subject.is_none() {
+        return Err(Error::Unsupported("a hook".to_string()));
+    }
     let home = plan.namespaces.enter()?;
     let cloned = clone(plan.namespaces.clone_flags());
     if let Ok(Cloned::Child) = cloned {
@@ -75,7 +89,7 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
     // From here on a failure ends the child, by the drop.
     let process = Some(Process::new(pid, pidfd));
     let mut created = Created { process, channel: ours, netns: None, userns: None };
-    created.provide(pid, &plan, cgroup.as_ref(), create.rootfs)?;
+    created.provide(pid, &plan, cgroup.as_ref(), create.rootfs, create.subject)?;
     Ok(created)
 }
 
@@ -87,6 +101,7 @@ impl Created {
         plan: &Plan,
         cgroup: Option<&Cgroup>,
         rootfs: &dyn Rootfs,
+        subject: Option<&Subject>,
     ) -> Result<(), Error> {
         if plan.namespaces.has(CloneFlags::CLONE_NEWUSER) {
             idmap::write(pid, &plan.uid_mappings, &plan.gid_mappings)?;
@@ -101,6 +116,12 @@ impl Created {
         }
         self.send(&Message::Mapped, &[])?;
         let mounts = host::mounts(plan, rootfs, self.userns.as_ref().map(AsFd::as_fd))?;
+        if let (Some(hooks), Some(subject)) = (&plan.hooks, subject) {
+            // Deprecated, and still what Docker sets its networks up with.
+            #[allow(deprecated)]
+            subject.run(hooks.prestart().as_ref(), "creating", pid)?;
+            subject.run(hooks.create_runtime().as_ref(), "creating", pid)?;
+        }
         self.send(&Message::Resources, &host::borrowed(&mounts))
     }
 
@@ -137,12 +158,7 @@ impl Created {
     /// # Errors
     /// What kept the child from setting up or executing; it has ended then.
     pub fn start(mut self) -> Result<(Process, Option<OwnedFd>), Error> {
-        let (message, mut fds) = self.channel.receive().map_err(Error::Channel)?.ok_or(Error::Died)?;
-        match message {
-            Message::Ready => {}
-            Message::Failed(failure) => return Err(failure.into()),
-            _ => return Err(Error::Died),
-        }
+        let console = self.wait_ready()?;
         self.send(&Message::Go, &[])?;
         // The socket closes when the command is executed.
         match self.channel.receive().map_err(Error::Channel)? {
@@ -151,7 +167,25 @@ impl Created {
             Some(_) => return Err(Error::Died),
         }
         let process = self.process.take().ok_or(Error::Died)?;
-        Ok((process, fds.pop()))
+        Ok((process, console))
+    }
+
+    /// Waits until the container is set up; the master of its terminal where it has one.
+    ///
+    /// # Errors
+    /// What kept the child from setting up.
+    pub fn wait_ready(&mut self) -> Result<Option<OwnedFd>, Error> {
+        let (message, mut fds) = self.channel.receive().map_err(Error::Channel)?.ok_or(Error::Died)?;
+        match message {
+            Message::Ready => Ok(fds.pop()),
+            Message::Failed(failure) => Err(failure.into()),
+            _ => Err(Error::Died),
+        }
+    }
+
+    /// Leaves a container that waits at its gate to whoever opens it.
+    pub fn leave(mut self) -> Option<Process> {
+        self.process.take()
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::mount::MountAttrFlags;
 
+use super::device::DevicePlan;
 use super::error::Error;
 use super::mount::MountPlan;
 use crate::kernel::mount::Context;
@@ -28,7 +29,7 @@ const LINKS: [(&str, &str); 5] = [
 ///
 /// # Errors
 /// [`Error::Device`] or [`Error::Inside`] with the reason.
-pub fn make(plan: &MountPlan, uid: u32, gid: u32) -> Result<OwnedFd, Error> {
+pub fn make(plan: &MountPlan, (uid, gid): (u32, u32), devices: &[DevicePlan]) -> Result<OwnedFd, Error> {
     let mount = tmpfs(plan).map_err(|e| failed("", e.errno().into()))?;
     let owner = (Uid::from_raw(uid), Gid::from_raw(gid));
     own(&mount, "", owner)?;
@@ -48,7 +49,29 @@ pub fn make(plan: &MountPlan, uid: u32, gid: u32) -> Result<OwnedFd, Error> {
         mkdirat(&mount, name, Mode::from_raw_mode(0o755)).map_err(|e| failed(name, e.into()))?;
         own(&mount, name, owner)?;
     }
+    devices.iter().try_for_each(|device| add(&mount, device))?;
     Ok(mount)
+}
+
+/// Makes a further device; its owner is one of the host here.
+fn add(mount: &OwnedFd, device: &DevicePlan) -> Result<(), Error> {
+    let Some(path) = device.below_dev() else { return Ok(()) };
+    let name = path.to_string_lossy();
+    let fail = |e: rustix::io::Errno| failed(&name, e.into());
+    let mut parents: Vec<&Path> = path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()).collect();
+    parents.reverse();
+    for parent in parents {
+        match mkdirat(mount, parent, Mode::from_raw_mode(0o755)) {
+            Err(rustix::io::Errno::EXIST) => {}
+            result => result.map_err(fail)?,
+        }
+    }
+    let mode = Mode::from_raw_mode(device.mode & 0o7777);
+    // A default device may be told again, with another mode.
+    let _ = rustix::fs::unlinkat(mount, path, AtFlags::empty());
+    mknodat(mount, path, device.kind, mode, makedev(device.major, device.minor)).map_err(fail)?;
+    rustix::fs::chmodat(mount, path, mode, AtFlags::empty()).map_err(fail)?;
+    own(mount, &name, (Uid::from_raw(device.uid), Gid::from_raw(device.gid)))
 }
 
 fn tmpfs(plan: &MountPlan) -> Result<OwnedFd, crate::kernel::mount::Error> {

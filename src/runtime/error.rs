@@ -100,6 +100,14 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// A hook failed.
+    #[error("the hook {path} failed: {reason}")]
+    Hook {
+        /// The program.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The socket between the two processes failed.
     #[error("lost the connection to the new process")]
     Channel(#[source] io::Error),

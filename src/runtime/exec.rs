@@ -19,9 +19,11 @@ pub struct Target<'a> {
     /// Its first process.
     pub pid: i32,
     /// Where its control group stands.
-    pub cgroup: &'a str,
+    pub cgroup: Option<&'a str>,
     /// It has a user namespace of its own.
     pub own_users: bool,
+    /// How many descriptors from 3 on the process inherits.
+    pub preserve_fds: u32,
 }
 
 /// Runs a process in all namespaces and the control group of a container; with the master of its terminal where it gets
@@ -39,18 +41,20 @@ pub fn exec(
         |e: rustix::io::Errno| Error::Proc { path: format!("/proc/{}", target.pid).into(), source: e.into() };
     let pid = Pid::from_raw(target.pid).ok_or(Error::Died)?;
     let container = pidfd_open(pid, PidfdFlags::empty()).map_err(gone)?;
-    let cgroup = Cgroup::open(target.cgroup)?;
+    let cgroup = target.cgroup.map(Cgroup::open).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
     let joiner = match clone(0).map_err(|e| Error::Clone(e.into()))? {
         Cloned::Child => {
             drop(ours);
-            join::main(&container, target.own_users, &plan, io, &theirs)
+            join::main(&container, target, &plan, io, &theirs)
         }
         Cloned::Parent { pid, pidfd } => Process::new(pid, pidfd),
     };
     drop((theirs, io));
-    let provided =
-        host::adjust(joiner.pid(), &plan).and_then(|()| cgroup.add(joiner.pid()).map_err(Error::from));
+    let provided = host::adjust(joiner.pid(), &plan).and_then(|()| match &cgroup {
+        Some(cgroup) => cgroup.add(joiner.pid()).map_err(Error::from),
+        None => Ok(()),
+    });
     if let Err(error) = provided {
         let _ = joiner.kill(libc::SIGKILL);
         let _ = joiner.wait();

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use oci_spec::runtime::{PosixRlimit, PosixRlimitType};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
+use super::device::DevicePlan;
 use super::error::Error;
 use super::mount::{Kind, MountPlan};
 use super::plan::{Plan, ProcessPlan};
@@ -46,10 +47,18 @@ fn bind_error(mount: &MountPlan, source: mount::Error) -> Error {
 }
 
 fn dev_of(plan: &Plan, mount: &MountPlan) -> Result<OwnedFd, Error> {
-    let unmapped = || Error::Spec { field: "linux.uidMappings", reason: "root is not mapped".to_string() };
+    let unmapped = || Error::Spec {
+        field: "linux.uidMappings",
+        reason: "root or a device's owner is not mapped".to_string(),
+    };
     let uid = idmap::host_id(&plan.uid_mappings, 0).ok_or_else(unmapped)?;
     let gid = idmap::host_id(&plan.gid_mappings, 0).ok_or_else(unmapped)?;
-    dev::make(mount, uid, gid)
+    let map = |mappings: &_, id| idmap::host_id(mappings, id).ok_or_else(unmapped);
+    let devices = plan.devices.iter().map(|device| {
+        let (uid, gid) = (map(&plan.uid_mappings, device.uid)?, map(&plan.gid_mappings, device.gid)?);
+        Ok(DevicePlan { uid, gid, ..device.clone() })
+    });
+    dev::make(mount, (uid, gid), &devices.collect::<Result<Vec<_>, Error>>()?)
 }
 
 /// Sets what a process of the container could not set for itself: resource limits and the OOM score.

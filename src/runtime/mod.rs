@@ -5,14 +5,18 @@
 //! together, gives up what it must not have, says that it is ready, and executes the command when told to start.
 //! Follows the OCI runtime specification, version 1.2.
 
+mod bundle;
 pub mod cgroup;
 mod cgroupfs;
 mod channel;
 mod child;
 mod create;
 mod dev;
+mod device;
 mod error;
 mod exec;
+pub mod gate;
+mod hook;
 mod host;
 mod idmap;
 mod mount;
@@ -24,10 +28,16 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::termios::Winsize;
 
+pub use bundle::Directory;
 pub use create::{Create, Created, create};
 pub use error::Error;
 pub use exec::{Target, exec};
+pub use gate::Gate;
+pub use hook::Subject;
 pub use process::Process;
+
+/// The version of the OCI runtime specification that is followed.
+pub const SPEC_VERSION: &str = "1.2.0";
 
 /// Where a container's root comes from.
 pub trait Rootfs {

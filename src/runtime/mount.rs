@@ -43,6 +43,8 @@ pub struct MountPlan {
     pub recursive_attributes: bool,
     /// Propagation, and whether it applies to the mounts below too.
     pub propagation: Option<(Propagation, bool)>,
+    /// A new file system gets what the directory below it holds.
+    pub copy_up: bool,
     /// Options of the file system: key, and value where it has one.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -61,6 +63,7 @@ impl MountPlan {
             clear: Attr::empty(),
             recursive_attributes: false,
             propagation: None,
+            copy_up: false,
             data: Vec::new(),
         };
         let (mut bind, mut recursive, mut idmap) = (None, false, false);
@@ -68,6 +71,7 @@ impl MountPlan {
             match option.as_str() {
                 "bind" => bind = Some(()),
                 "rbind" => (bind, recursive) = (Some(()), true),
+                "tmpcopyup" => plan.copy_up = true,
                 "idmap" => idmap = true,
                 "ridmap" => (idmap, recursive) = (true, true),
                 option => plan.option(option),
@@ -142,7 +146,8 @@ fn attribute(option: &str) -> Option<(Attr, bool)> {
     })
 }
 
-fn propagation(option: &str) -> Option<(Propagation, bool)> {
+/// What a word for propagation means, and whether it applies to the mounts below too.
+pub fn propagation(option: &str) -> Option<(Propagation, bool)> {
     Some(match option {
         "private" => (Propagation::Private, false),
         "rprivate" => (Propagation::Private, true),

@@ -16,6 +16,8 @@ pub struct Namespaces {
     new: u64,
     /// Existing ones, which the parent enters for the moment of the clone.
     join: Vec<(PathBuf, CloneFlags)>,
+    /// Offsets of a new time namespace's clocks; none without one.
+    time: Option<String>,
     /// New ones that the child makes later: a cgroup namespace when it is in its group, an IPC namespace when it is the
     /// container's root, who then owns the message queues in it.
     pub later: CloneFlags,
@@ -27,7 +29,7 @@ impl Namespaces {
     /// # Errors
     /// When a type stands twice or there is no mount namespace, without which a root cannot be changed.
     pub fn parse(list: &[LinuxNamespace]) -> Result<Namespaces, Error> {
-        let mut namespaces = Namespaces { new: 0, join: Vec::new(), later: CloneFlags::empty() };
+        let mut namespaces = Namespaces { new: 0, join: Vec::new(), time: None, later: CloneFlags::empty() };
         let mut seen = Vec::new();
         for namespace in list {
             if seen.contains(&namespace.typ()) {
@@ -59,10 +61,22 @@ impl Namespaces {
                 self.later |= flag;
                 Ok(())
             }
+            // Its clocks are set before the first process is in it.
+            None if namespace.typ() == LinuxNamespaceType::Time => {
+                self.time = Some(String::new());
+                Ok(())
+            }
             None => {
                 self.new |= flag.bits() as u32 as u64;
                 Ok(())
             }
+        }
+    }
+
+    /// Sets the clocks of a new time namespace (time_namespaces(7), `timens_offsets`).
+    pub fn set_time_offsets(&mut self, lines: &str) {
+        if let Some(time) = &mut self.time {
+            *time = lines.to_string();
         }
     }
 
@@ -93,8 +107,28 @@ impl Namespaces {
                 return Err(error);
             }
         }
+        if let Some(offsets) = &self.time
+            && let Err(error) = new_time(&mut home, offsets)
+        {
+            home.go()?;
+            return Err(error);
+        }
         Ok(home)
     }
+}
+
+/// Has the next child be born in a time namespace of its own.
+fn new_time(home: &mut Home, offsets: &str) -> Result<(), Error> {
+    let flag = CloneFlags::from_bits_retain(libc::CLONE_NEWTIME);
+    let own = PathBuf::from("/proc/self/ns/time_for_children");
+    // This process never left its own.
+    let file = open(&PathBuf::from("/proc/self/ns/time"))?;
+    nix::sched::unshare(flag).map_err(|e| Error::Namespace { path: own.clone(), source: e.into() })?;
+    home.0.push((own, file, flag));
+    if offsets.is_empty() {
+        return Ok(());
+    }
+    std::fs::write("/proc/self/timens_offsets", offsets).map_err(Error::proc("/proc/self/timens_offsets"))
 }
 
 /// The way back to the namespaces that this process came from.

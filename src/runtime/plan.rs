@@ -4,12 +4,15 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use nix::sched::CloneFlags;
-use oci_spec::runtime::{LinuxIdMapping, LinuxResources, PosixRlimit, Process, Spec};
+use nix::sys::personality::Persona;
+use oci_spec::runtime::{Hooks, Linux, LinuxIdMapping, LinuxResources, PosixRlimit, Process, Spec};
 use rustix::thread::CapabilitySet;
 
+use super::device::DevicePlan;
 use super::error::Error;
 use super::mount::MountPlan;
 use super::namespace::Namespaces;
+use crate::kernel::mount::Propagation;
 
 /// All that the child does before it executes the command.
 #[derive(Debug)]
@@ -38,6 +41,12 @@ pub struct Plan {
     pub cgroup: Option<String>,
     /// Its limits.
     pub resources: LinuxResources,
+    /// Device nodes beside the default ones.
+    pub devices: Vec<DevicePlan>,
+    /// Propagation of the root, and whether it applies to the mounts below too.
+    pub root_propagation: Option<(Propagation, bool)>,
+    /// Programs to run at points of the container's life.
+    pub hooks: Option<Hooks>,
     /// The command.
     pub process: ProcessPlan,
 }
@@ -51,13 +60,12 @@ impl Plan {
         let missing = |field| Error::Spec { field, reason: "it is missing".to_string() };
         let linux = spec.linux().as_ref().ok_or_else(|| missing("linux"))?;
         let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
-        let namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
+        let mut namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
+        namespaces.set_time_offsets(&time_offsets(linux));
         if linux.seccomp().is_some() {
             return Err(Error::Unsupported("a seccomp filter".to_string()));
         }
-        if spec.hooks().is_some() {
-            return Err(Error::Unsupported("a hook".to_string()));
-        }
+        refuse(spec, linux, process)?;
         let own_users = namespaces.has(CloneFlags::CLONE_NEWUSER);
         let mappings = |list: &Option<Vec<LinuxIdMapping>>| match own_users {
             true => list.clone().unwrap_or_default(),
@@ -76,14 +84,74 @@ impl Plan {
             sysctls: sysctls(linux)?,
             cgroup: linux.cgroups_path().as_ref().map(|path| path.to_string_lossy().into_owned()),
             resources: linux.resources().clone().unwrap_or_default(),
-            process: ProcessPlan::new(process)?,
+            devices: linux.devices().iter().flatten().map(DevicePlan::parse).collect::<Result<_, _>>()?,
+            root_propagation: root_propagation(linux)?,
+            hooks: spec.hooks().clone(),
+            process: ProcessPlan { personality: personality(linux), ..ProcessPlan::new(process)? },
             namespaces,
         })
     }
 }
 
+/// What this runtime or this kernel does not do.
+fn refuse(spec: &Spec, linux: &Linux, process: &Process) -> Result<(), Error> {
+    let unsupported = |what: &str| Err(Error::Unsupported(what.to_string()));
+    if linux.intel_rdt().is_some() {
+        return unsupported("linux.intelRdt");
+    }
+    if linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()) && !has_selinux() {
+        return unsupported("linux.mountLabel on a kernel without SELinux");
+    }
+    if process.scheduler().is_some() || process.io_priority().is_some() {
+        return unsupported("process.scheduler or process.ioPriority");
+    }
+    if spec.vm().is_some() {
+        return unsupported("vm");
+    }
+    Ok(())
+}
+
+fn has_selinux() -> bool {
+    std::path::Path::new("/sys/fs/selinux/enforce").exists()
+}
+
+fn has_apparmor() -> bool {
+    std::path::Path::new("/sys/kernel/security/apparmor").exists()
+        || std::path::Path::new("/proc/self/attr/apparmor/exec").exists()
+}
+
+fn root_propagation(linux: &Linux) -> Result<Option<(Propagation, bool)>, Error> {
+    let Some(word) = linux.rootfs_propagation().as_deref().filter(|word| !word.is_empty()) else {
+        return Ok(None);
+    };
+    let known = super::mount::propagation(word);
+    let reason = format!("{word} is no propagation");
+    known.map(Some).ok_or(Error::Spec { field: "linux.rootfsPropagation", reason })
+}
+
+fn time_offsets(linux: &Linux) -> String {
+    let mut lines = String::new();
+    for (clock, offset) in linux.time_offsets().iter().flatten() {
+        let (seconds, nanos) = (offset.secs().unwrap_or(0), offset.nanosecs().unwrap_or(0));
+        lines.push_str(&format!("{clock} {seconds} {nanos}\n"));
+    }
+    lines
+}
+
+/// `PER_LINUX32` of `<sys/personality.h>`.
+const PER_LINUX32: i32 = 0x0008;
+
+fn personality(linux: &Linux) -> Option<Persona> {
+    use oci_spec::runtime::LinuxPersonalityDomain as Domain;
+    let domain = linux.personality().as_ref().map(|personality| personality.domain());
+    domain.map(|domain| match domain {
+        Domain::PerLinux => Persona::empty(),
+        Domain::PerLinux32 => Persona::from_bits_retain(PER_LINUX32),
+    })
+}
+
 /// Kernel parameters of namespaces that the container may set: `net.*` and those of IPC and UTS (sysctl(2)).
-fn sysctls(linux: &oci_spec::runtime::Linux) -> Result<Vec<(PathBuf, String)>, Error> {
+fn sysctls(linux: &Linux) -> Result<Vec<(PathBuf, String)>, Error> {
     let mut list = Vec::new();
     for (key, value) in linux.sysctl().iter().flatten() {
         let own = ["net.", "kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.", "kernel.domainname"];
@@ -122,6 +190,12 @@ pub struct ProcessPlan {
     pub no_new_privileges: bool,
     /// For the out-of-memory killer.
     pub oom_score_adj: Option<i32>,
+    /// `personality(2)`.
+    pub personality: Option<Persona>,
+    /// Name of its AppArmor profile.
+    pub apparmor: Option<String>,
+    /// Its SELinux label.
+    pub selinux: Option<String>,
 }
 
 /// The five sets of capabilities(7).
@@ -166,7 +240,19 @@ impl ProcessPlan {
             rlimits: process.rlimits().clone().unwrap_or_default(),
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
             oom_score_adj: process.oom_score_adj(),
+            personality: None,
+            apparmor: security_module(process.apparmor_profile(), has_apparmor(), "AppArmor")?,
+            selinux: security_module(process.selinux_label(), has_selinux(), "SELinux")?,
         })
+    }
+}
+
+/// A label, where the kernel has the module that understands it.
+fn security_module(label: &Option<String>, is_there: bool, name: &str) -> Result<Option<String>, Error> {
+    match label.as_deref() {
+        None | Some("") => Ok(None),
+        Some(label) if is_there => Ok(Some(label.to_string())),
+        Some(label) => Err(Error::Unsupported(format!("{name} (for {label}) on this kernel"))),
     }
 }
 

@@ -128,5 +128,16 @@ fn errno_of(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
+/// Leaves the session keyring of whoever started this process for a new one (`keyctl(2)`, `KEYCTL_JOIN_SESSION_KEYRING`).
+///
+/// # Errors
+/// The kernel's reason; one without keyrings is none.
+pub fn new_session_keyring() -> Result<(), Errno> {
+    match sys::join_session_keyring() {
+        Err(Errno::NOSYS | Errno::PERM) => Ok(()),
+        result => result,
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -103,3 +103,11 @@ pub(super) fn take_terminal(terminal: BorrowedFd<'_>) -> Result<(), Errno> {
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
+
+/// `keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)`.
+pub(super) fn join_session_keyring() -> Result<(), Errno> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring; no memory is passed.
+    let result = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0 as libc::c_long) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
+}

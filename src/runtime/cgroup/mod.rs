@@ -13,6 +13,7 @@ mod knob;
 mod plan;
 mod procs;
 mod request;
+mod stats;
 mod tree;
 mod v1;
 mod v2;
@@ -25,6 +26,8 @@ use rustix::fs::{Mode, OFlags};
 
 pub use error::{Error, Result};
 pub use find::{Controller, Hierarchies, Hierarchy, Version};
+
+pub use stats::{Io, Stats};
 
 use plan::Plan;
 use request::Request;

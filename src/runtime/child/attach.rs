@@ -10,6 +10,7 @@ use rustix::mount::{MountAttrFlags as Attr, MountPropagationFlags, MoveMountFlag
 use super::{Named, Outcome};
 use crate::kernel::mount::{self, Change, Context};
 use crate::runtime::cgroupfs::CgroupFs;
+use crate::runtime::device::DevicePlan;
 use crate::runtime::mount::{Kind, MountPlan};
 use crate::runtime::plan::Plan;
 
@@ -101,7 +102,37 @@ pub(super) fn enter_root(plan: &Plan, provided: Vec<OwnedFd>, made: Vec<Made>) -
             },
         }
     }
+    if !plan.mounts.iter().any(|mount| mount.kind == Kind::Dev) {
+        plan.devices.iter().try_for_each(device)?;
+    }
     Ok(())
+}
+
+/// Makes a device where the specification brings a `/dev` of its own.
+fn device(device: &DevicePlan) -> Outcome<()> {
+    let step = || format!("make the device {}", device.path.display());
+    if let Some(parent) = device.path.parent() {
+        std::fs::create_dir_all(parent).step(step)?;
+    }
+    let mode = Mode::from_raw_mode(device.mode & 0o7777);
+    let number = rustix::fs::makedev(device.major, device.minor);
+    match rustix::fs::mknodat(CWD, &device.path, device.kind, mode, number) {
+        Err(Errno::EXIST) => return Ok(()),
+        result => result.step(step)?,
+    }
+    let owner = (rustix::fs::Uid::from_raw(device.uid), rustix::fs::Gid::from_raw(device.gid));
+    rustix::fs::chownat(CWD, &device.path, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)
+        .step(step)?;
+    rustix::fs::chmodat(CWD, &device.path, mode, AtFlags::empty()).step(step)
+}
+
+/// Gives the root the propagation that was asked for.
+pub(super) fn propagate_root(plan: &Plan) -> Outcome<()> {
+    let Some((propagation, recursive)) = plan.root_propagation else { return Ok(()) };
+    let step = || "set the root's propagation".to_string();
+    let root = open(Path::new("/")).step(step)?;
+    let change = Change { propagation: Some(propagation), ..Change::default() };
+    mount::set_attributes(&root, &change, recursive).step(step)
 }
 
 /// `pivot_root(2)` onto itself: the old root ends up on top of the new one, and is detached there.
@@ -137,6 +168,9 @@ fn attach(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
     let step = || format!("mount at {}", destination.display());
     let directory = directory(fd).step(step)?;
     let target = target(destination, directory)?;
+    if mount.copy_up && directory {
+        super::copy::copy(&target, fd).step(step)?;
+    }
     put(fd, &target).step(step)?;
     if let Some((propagation, recursive)) = mount.propagation {
         let change = Change { propagation: Some(propagation), ..Change::default() };

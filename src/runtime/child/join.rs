@@ -6,13 +6,13 @@ use rustix::thread::{ThreadNameSpaceType as Ns, move_into_thread_name_spaces};
 
 use super::{Named, Outcome, console, execute, expect, standard_streams};
 use crate::kernel::process::{Cloned, clone_again, exit_now};
-use crate::runtime::Io;
 use crate::runtime::channel::{Channel, Message};
 use crate::runtime::plan::ProcessPlan;
+use crate::runtime::{Io, Target};
 
 /// Runs the joining process to its end.
-pub fn main(container: &OwnedFd, own_users: bool, process: &ProcessPlan, io: Io, channel: &Channel) -> ! {
-    let Err(failure) = enter_and_execute(container, own_users, process, io, channel);
+pub fn main(container: &OwnedFd, target: &Target<'_>, process: &ProcessPlan, io: Io, channel: &Channel) -> ! {
+    let Err(failure) = enter_and_execute(container, target, process, io, channel);
     // If the parent is gone, nobody is left to tell.
     let _ = channel.send(&Message::Failed(failure), &[]);
     exit_now(125)
@@ -20,11 +20,12 @@ pub fn main(container: &OwnedFd, own_users: bool, process: &ProcessPlan, io: Io,
 
 fn enter_and_execute(
     container: &OwnedFd,
-    own_users: bool,
+    target: &Target<'_>,
     process: &ProcessPlan,
     io: Io,
     channel: &Channel,
 ) -> Outcome<std::convert::Infallible> {
+    let (own_users, preserve_fds) = (target.own_users, target.preserve_fds);
     // The parent puts this process into the control group first, so that its child is born there.
     expect(channel, |m| matches!(m, Message::Mapped))?;
     let mut all =
@@ -45,6 +46,7 @@ fn enter_and_execute(
         super::identity::become_ids(0, 0, &[])?;
     }
     rustix::process::setsid().step(|| "start a session".to_string())?;
+    crate::kernel::process::new_session_keyring().step(|| "make a session keyring".to_string())?;
     let console = match io {
         Io::Terminal { size } => Some(console::open_more(size, process)?),
         Io::Fds { stdin, stdout, stderr } => {
@@ -56,5 +58,5 @@ fn enter_and_execute(
     channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;
     drop(console);
     expect(channel, |m| matches!(m, Message::Go))?;
-    execute(process, false)
+    execute(process, false, preserve_fds)
 }

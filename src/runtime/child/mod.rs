@@ -4,6 +4,7 @@
 
 mod attach;
 mod console;
+mod copy;
 mod identity;
 pub(super) mod join;
 mod paths;
@@ -16,8 +17,10 @@ use rustix::process::Signal;
 use super::Io;
 use super::cgroupfs::CgroupFs;
 use super::channel::{Channel, Failure, Message, Step};
+use super::gate::Gate;
+use super::hook::Subject;
 use super::plan::Plan;
-use crate::kernel::process::exit_now;
+use crate::kernel::process::{exit_now, new_session_keyring};
 
 use identity::become_user;
 use run::{execute, standard_streams};
@@ -34,6 +37,12 @@ pub struct Setup<'a> {
     pub init: bool,
     /// Ends with its parent.
     pub die_with_parent: bool,
+    /// Where it waits to be started.
+    pub gate: Option<Gate>,
+    /// How many descriptors from 3 on stay open.
+    pub preserve_fds: u32,
+    /// What its hooks are told.
+    pub subject: Option<&'a Subject>,
 }
 
 /// Result of a step of the child.
@@ -74,25 +83,30 @@ impl<T> Named<T> for Result<T, crate::kernel::mount::Error> {
 }
 
 /// Runs the child to its end.
-pub fn main(setup: Setup<'_>, channel: Channel) -> ! {
-    let Err(failure) = set_up_and_execute(setup, &channel);
+pub fn main(setup: Setup<'_>, mut channel: Channel) -> ! {
+    let Err(failure) = set_up_and_execute(setup, &mut channel);
     // If the parent is gone, nobody is left to tell.
     let _ = channel.send(&Message::Failed(failure), &[]);
     exit_now(125)
 }
 
-fn set_up_and_execute(setup: Setup<'_>, channel: &Channel) -> Outcome<std::convert::Infallible> {
-    let Setup { plan, cgroups, io, init, die_with_parent } = setup;
+fn set_up_and_execute(setup: Setup<'_>, channel: &mut Channel) -> Outcome<std::convert::Infallible> {
+    let Setup { plan, cgroups, io, init, die_with_parent, gate, preserve_fds, subject } = setup;
     if die_with_parent {
         end_with_parent()?;
     }
     expect(channel, |m| matches!(m, Message::Mapped))?;
     identity::become_root(plan)?;
     rustix::process::setsid().step(|| "start a session".to_string())?;
+    new_session_keyring().step(|| "make a session keyring".to_string())?;
     nix::sched::unshare(plan.namespaces.later).step(|| "make the IPC and cgroup namespaces".to_string())?;
     // Made while the old root still shows the host's /proc and /sys: the kernel makes new ones only there.
     let made = attach::make(plan, cgroups)?;
     let provided = expect(channel, |m| matches!(m, Message::Resources))?;
+    let hooks = plan.hooks.as_ref().zip(subject);
+    if let Some((hooks, subject)) = hooks {
+        hook(subject, hooks.create_container().as_ref(), "creating")?;
+    }
     attach::enter_root(plan, provided, made)?;
     names(plan)?;
     let console = match io {
@@ -103,15 +117,30 @@ fn set_up_and_execute(setup: Setup<'_>, channel: &Channel) -> Outcome<std::conve
         }
     };
     run::make_cwd(&plan.process.cwd)?;
+    attach::propagate_root(plan)?;
     paths::restrict(plan)?;
     let fds: Vec<_> = console.as_ref().map(std::os::fd::AsFd::as_fd).into_iter().collect();
     channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;
     drop(console);
+    if let Some(gate) = gate {
+        *channel = gate.wait().step(|| "wait for the start".to_string())?;
+    }
     expect(channel, |m| matches!(m, Message::Go))?;
+    if let Some((hooks, subject)) = hooks {
+        hook(subject, hooks.start_container().as_ref(), "created")?;
+    }
     if init {
         reaper::split(channel, die_with_parent)?;
     }
-    execute(&plan.process, die_with_parent)
+    execute(&plan.process, die_with_parent, preserve_fds)
+}
+
+/// Hooks that run inside.
+fn hook(subject: &Subject, hooks: Option<&Vec<oci_spec::runtime::Hook>>, status: &str) -> Outcome<()> {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    subject
+        .run(hooks, status, pid)
+        .map_err(|e| Failure { step: Step::SetUp(format!("go on: {e}")), errno: libc::ECANCELED })
 }
 
 /// The wanted message, with its descriptors; anything else, the parent's end included, ends the child.

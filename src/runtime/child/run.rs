@@ -22,7 +22,12 @@ pub(super) fn standard_streams(fds: [&OwnedFd; 3]) -> Outcome<()> {
 }
 
 /// Executes the command as its user.
-pub(super) fn execute(process: &ProcessPlan, die_with_parent: bool) -> Outcome<Infallible> {
+pub(super) fn execute(
+    process: &ProcessPlan,
+    die_with_parent: bool,
+    preserve_fds: u32,
+) -> Outcome<Infallible> {
+    label(process)?;
     become_user(process)?;
     rustix::process::chdir(&process.cwd)
         .step(|| format!("change to the directory {}", process.cwd.display()))?;
@@ -31,7 +36,7 @@ pub(super) fn execute(process: &ProcessPlan, die_with_parent: bool) -> Outcome<I
         end_with_parent()?;
     }
     reset_signals().step(|| "reset its signals".to_string())?;
-    close_on_exec_from(3).step(|| "close its descriptors".to_string())?;
+    close_on_exec_from(3 + preserve_fds).step(|| "close its descriptors".to_string())?;
     let command = &process.args[0];
     let failed = |errno: Errno| Failure {
         step: Step::Execute(command.to_string_lossy().into_owned()),
@@ -39,6 +44,22 @@ pub(super) fn execute(process: &ProcessPlan, die_with_parent: bool) -> Outcome<I
     };
     let path = find(command, &process.env).map_err(failed)?;
     Err(failed(execve(&path, &process.args, &process.env)))
+}
+
+/// What the security modules of the kernel are to make of the command.
+fn label(process: &ProcessPlan) -> Outcome<()> {
+    if let Some(personality) = process.personality {
+        nix::sys::personality::set(personality).step(|| "set the personality".to_string())?;
+    }
+    if let Some(profile) = &process.apparmor {
+        std::fs::write("/proc/thread-self/attr/apparmor/exec", format!("exec {profile}"))
+            .step(|| format!("take the AppArmor profile {profile}"))?;
+    }
+    if let Some(context) = &process.selinux {
+        std::fs::write("/proc/thread-self/attr/exec", context)
+            .step(|| format!("take the SELinux label {context}"))?;
+    }
+    Ok(())
 }
 
 /// A missing working directory is made, as Docker does.

@@ -1,0 +1,94 @@
+//! `exec`
+
+use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, UserBuilder};
+
+use super::command::Exec;
+use super::error::Error;
+use super::io;
+use super::record::{Container, Containers, Status, write};
+use crate::container::Foreground;
+use crate::runtime::{self, Target};
+
+/// Runs a further process; in the foreground, waits for its end.
+pub fn exec(containers: &Containers, command: &Exec) -> Result<u8, Error> {
+    let container = containers.find(&command.id)?;
+    let status = container.status();
+    if !matches!(status, Status::Running | Status::Created) {
+        return Err(Error::Status { what: "exec in", id: command.id.clone(), status: status.name() });
+    }
+    let process = process(&container, command)?;
+    let record = &container.record;
+    let target = Target {
+        pid: record.process.pid,
+        cgroup: Some(&record.cgroup),
+        own_users: record.own_users,
+        preserve_fds: command.preserve_fds,
+    };
+    let started = |process: &runtime::Process| match &command.pid_file {
+        Some(path) => write(path, process.pid().to_string().as_bytes()),
+        None => Ok(()),
+    };
+    if command.detach || command.console_socket.is_some() {
+        let io = io::detached(&process, command.console_socket.as_deref())?;
+        let (process, console) = runtime::exec(&target, &process, io)?;
+        if let (Some(socket), Some(master)) = (&command.console_socket, &console) {
+            io::send_console(socket, master)?;
+        }
+        started(&process)?;
+        return match command.detach {
+            true => Ok(0),
+            false => wait(&process),
+        };
+    }
+    let owner = (process.user().uid(), process.user().gid());
+    let (foreground, io) = Foreground::prepare(process.terminal().unwrap_or(false), true, owner)?;
+    let (process, console) = runtime::exec(&target, &process, io)?;
+    started(&process)?;
+    Ok(u8::try_from(foreground.attend(&process, console)?).unwrap_or(u8::MAX))
+}
+
+fn wait(process: &runtime::Process) -> Result<u8, Error> {
+    let code = process.wait().map_err(Error::io("wait for", "the process".as_ref()))?;
+    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// What a file says, or the container's own process with other words.
+fn process(container: &Container, command: &Exec) -> Result<Process, Error> {
+    if let Some(path) = &command.process {
+        let data = std::fs::read(path).map_err(Error::io("read", path))?;
+        return serde_json::from_slice(&data).map_err(|source| Error::Json { path: path.clone(), source });
+    }
+    if command.args.is_empty() {
+        return Err(Error::Usage("exec needs a command or --process".to_string()));
+    }
+    let spec = container.spec()?;
+    let mut process = spec.process().clone().unwrap_or_default();
+    process.set_args(Some(command.args.clone())).set_terminal(Some(command.tty));
+    let mut env = process.env().clone().unwrap_or_default();
+    env.extend(command.env.iter().cloned());
+    process.set_env(Some(env));
+    if let Some(cwd) = &command.cwd {
+        process.set_cwd(cwd.clone());
+    }
+    if let Some(user) = &command.user {
+        let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
+        let number = |text: &str| {
+            text.parse::<u32>().map_err(|_| Error::Usage(format!("--user {user}: not UID[:GID]")))
+        };
+        process.set_user(UserBuilder::default().uid(number(uid)?).gid(number(gid)?).build()?);
+    }
+    if command.no_new_privs {
+        process.set_no_new_privileges(Some(true));
+    }
+    if !command.caps.is_empty() {
+        let parse = |name: &String| {
+            let bare = name.trim_start_matches("CAP_").to_ascii_uppercase();
+            bare.parse().map_err(|_| Error::Usage(format!("--cap {name}: no such capability")))
+        };
+        let set = command.caps.iter().map(parse).collect::<Result<oci_spec::runtime::Capabilities, _>>()?;
+        let sets = LinuxCapabilitiesBuilder::default().bounding(set.clone()).effective(set.clone());
+        let none = oci_spec::runtime::Capabilities::new();
+        process.set_capabilities(Some(sets.permitted(set).inheritable(none.clone()).ambient(none).build()?));
+    }
+    Ok(process)
+}
