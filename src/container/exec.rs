@@ -42,10 +42,12 @@ pub struct ExecOptions {
 /// When the container does not run or the command cannot be executed.
 pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> Result<i32, Error> {
     let running = container.require_running()?;
-    let (process, identity) = process(env, container, options)?;
+    let missing = || Error::NotRunning(container.record.name.clone());
+    let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
+    let (process, identity) = process(env, container, &spec, options)?;
     let signals = receive_signals()?;
     let (io, pipes) = open_io(options.tty, options.stdin, identity.host_ids(running.first_id))?;
-    let (process, console) = execute(&target(&running), &process, io)?;
+    let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
     let streams = Streams::of(console, pipes)?;
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let outside = Outside {
@@ -61,18 +63,25 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
     code
 }
 
-fn target(running: &Running) -> Target<'_> {
-    Target { pid: running.process.pid, cgroup: &running.cgroup, own_users: running.first_id.is_some() }
+fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) -> Target<'a> {
+    Target {
+        pid: running.process.pid,
+        cgroup: &running.cgroup,
+        own_users: running.first_id.is_some(),
+        id: &container.record.id,
+        bundle: &container.dir,
+        seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
+    }
 }
 
 /// The container's own process, with other words.
 fn process(
     env: &Environment,
     container: &Container,
+    spec: &Spec,
     options: &ExecOptions,
 ) -> Result<(Process, Identity), Error> {
     let missing = || Error::NotRunning(container.record.name.clone());
-    let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
     let mut process = spec.process().clone().ok_or_else(missing)?;
     process.set_args(Some(options.args.clone())).set_terminal(Some(options.tty));
     let identity = match &options.user {

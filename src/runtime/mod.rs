@@ -19,6 +19,7 @@ mod mount;
 mod namespace;
 mod plan;
 mod process;
+mod seccomp;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -28,6 +29,7 @@ pub use create::{Create, Created, create};
 pub use error::Error;
 pub use exec::{Target, exec};
 pub use process::Process;
+pub use seccomp::{Program, compile};
 
 /// Where a container's root comes from.
 pub trait Rootfs {

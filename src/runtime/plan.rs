@@ -4,12 +4,13 @@ use std::ffi::CString;
 use std::path::PathBuf;
 
 use nix::sched::CloneFlags;
-use oci_spec::runtime::{LinuxIdMapping, LinuxResources, PosixRlimit, Process, Spec};
+use oci_spec::runtime::{LinuxIdMapping, LinuxResources, LinuxSeccomp, PosixRlimit, Process, Spec};
 use rustix::thread::CapabilitySet;
 
 use super::error::Error;
 use super::mount::MountPlan;
 use super::namespace::Namespaces;
+use super::seccomp::{Program, compile};
 
 /// All that the child does before it executes the command.
 #[derive(Debug)]
@@ -52,9 +53,6 @@ impl Plan {
         let linux = spec.linux().as_ref().ok_or_else(|| missing("linux"))?;
         let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
         let namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
-        if linux.seccomp().is_some() {
-            return Err(Error::Unsupported("a seccomp filter".to_string()));
-        }
         if spec.hooks().is_some() {
             return Err(Error::Unsupported("a hook".to_string()));
         }
@@ -76,7 +74,7 @@ impl Plan {
             sysctls: sysctls(linux)?,
             cgroup: linux.cgroups_path().as_ref().map(|path| path.to_string_lossy().into_owned()),
             resources: linux.resources().clone().unwrap_or_default(),
-            process: ProcessPlan::new(process)?,
+            process: ProcessPlan::new(process, linux.seccomp().as_ref())?,
             namespaces,
         })
     }
@@ -122,6 +120,8 @@ pub struct ProcessPlan {
     pub no_new_privileges: bool,
     /// For the out-of-memory killer.
     pub oom_score_adj: Option<i32>,
+    /// Which system calls it may use; all without.
+    pub seccomp: Option<Program>,
 }
 
 /// The five sets of capabilities(7).
@@ -140,11 +140,11 @@ pub struct Capabilities {
 }
 
 impl ProcessPlan {
-    /// Reads a process.
+    /// Reads a process, and its container's rules for system calls.
     ///
     /// # Errors
-    /// [`Error::Spec`].
-    pub fn new(process: &Process) -> Result<ProcessPlan, Error> {
+    /// [`Error::Spec`] or [`Error::Unsupported`].
+    pub fn new(process: &Process, seccomp: Option<&LinuxSeccomp>) -> Result<ProcessPlan, Error> {
         let user = process.user();
         let args = strings("process.args", process.args().as_deref().unwrap_or_default())?;
         if args.is_empty() {
@@ -166,6 +166,7 @@ impl ProcessPlan {
             rlimits: process.rlimits().clone().unwrap_or_default(),
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
             oom_score_adj: process.oom_score_adj(),
+            seccomp: seccomp.map(compile).transpose()?,
         })
     }
 }
@@ -231,8 +232,8 @@ mod tests {
     fn a_command_is_needed_and_holds_no_zero() {
         let mut process = Process::default();
         process.set_args(Some(vec![]));
-        assert!(ProcessPlan::new(&process).is_err());
+        assert!(ProcessPlan::new(&process, None).is_err());
         process.set_args(Some(vec!["a\0b".to_string()]));
-        assert!(ProcessPlan::new(&process).is_err());
+        assert!(ProcessPlan::new(&process, None).is_err());
     }
 }

@@ -56,5 +56,5 @@ fn enter_and_execute(
     channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;
     drop(console);
     expect(channel, |m| matches!(m, Message::Go))?;
-    execute(process, false)
+    execute(process, false, channel)
 }

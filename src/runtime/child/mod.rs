@@ -109,9 +109,9 @@ fn set_up_and_execute(setup: Setup<'_>, channel: &Channel) -> Outcome<std::conve
     drop(console);
     expect(channel, |m| matches!(m, Message::Go))?;
     if init {
-        reaper::split(channel, die_with_parent)?;
+        reaper::split(channel, die_with_parent, plan.process.seccomp.as_ref())?;
     }
-    execute(&plan.process, die_with_parent)
+    execute(&plan.process, die_with_parent, channel)
 }
 
 /// The wanted message, with its descriptors; anything else, the parent's end included, ends the child.
