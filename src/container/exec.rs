@@ -37,19 +37,24 @@ pub struct ExecOptions {
 /// When the container does not run or the command cannot be executed.
 pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> Result<i32, Error> {
     let running = container.require_running()?;
-    let (process, identity) = process(env, container, options)?;
+    let missing = || Error::NotRunning(container.record.name.clone());
+    let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
+    let (process, identity) = process(env, container, &spec, options)?;
     let owner = identity.host_ids(running.first_id);
     let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
-    let (process, console) = execute(&target(&running), &process, io)?;
+    let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
     foreground.attend(&process, console)
 }
 
-fn target(running: &Running) -> Target<'_> {
+fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) -> Target<'a> {
     Target {
         pid: running.process.pid,
         cgroup: Some(&running.cgroup),
         own_users: running.first_id.is_some(),
         preserve_fds: 0,
+        id: &container.record.id,
+        bundle: &container.dir,
+        seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
     }
 }
 
@@ -57,10 +62,10 @@ fn target(running: &Running) -> Target<'_> {
 fn process(
     env: &Environment,
     container: &Container,
+    spec: &Spec,
     options: &ExecOptions,
 ) -> Result<(Process, Identity), Error> {
     let missing = || Error::NotRunning(container.record.name.clone());
-    let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
     let mut process = spec.process().clone().ok_or_else(missing)?;
     process.set_args(Some(options.args.clone())).set_terminal(Some(options.tty));
     let identity = match &options.user {

@@ -109,6 +109,7 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
     let created = runtime::create(Create {
         spec: &spec,
         id: &record.id,
+        bundle: &container.dir,
         rootfs: &snapshot,
         io,
         init: record.options.init,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxDeviceCgroupBuilder, LinuxNamespaceType, LinuxResources, Spec};
 
 use super::command::Create;
 use super::error::Error;
@@ -56,8 +56,32 @@ pub fn load(command: &Create, systemd: bool) -> Result<(Spec, PathBuf), Error> {
     let mut linux = spec.linux().clone().unwrap_or_default();
     let path = linux.cgroups_path().as_ref().map(|path| path.to_string_lossy().into_owned());
     linux.set_cgroups_path(Some(cgroup_path(path.as_deref(), &command.id, systemd)?.into()));
+    if let Some(resources) = linux.resources().clone() {
+        linux.set_resources(Some(with_default_devices(resources)?));
+    }
     spec.set_linux(Some(linux));
     Ok((spec, bundle))
+}
+
+/// Every container may use the default devices and its terminals, whatever its rules say (runtime-spec, "Default
+/// Devices"); nodes may be made of all devices.
+fn with_default_devices(mut resources: LinuxResources) -> Result<LinuxResources, Error> {
+    use oci_spec::runtime::LinuxDeviceType::{B, C};
+    let numbers = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2)];
+    let some = numbers.map(|(major, minor)| (C, Some(major), Some(minor), "rwm"));
+    let all = [(C, None, None, "m"), (B, None, None, "m"), (C, Some(136), None, "rwm")];
+    let mut rules = resources.devices().clone().unwrap_or_default();
+    for (kind, major, minor, access) in all.into_iter().chain(some) {
+        let rule = LinuxDeviceCgroupBuilder::default().allow(true).typ(kind).access(access);
+        let rule = match (major, minor) {
+            (Some(major), Some(minor)) => rule.major(major).minor(minor),
+            (Some(major), None) => rule.major(major),
+            _ => rule,
+        };
+        rules.push(rule.build()?);
+    }
+    resources.set_devices(Some(rules));
+    Ok(resources)
 }
 
 /// Those that are not there would else be something of ours.
@@ -117,6 +141,7 @@ pub fn make(
         Ok(runtime::create(runtime::Create {
             spec,
             id: &command.id,
+            bundle,
             rootfs: &Directory(rootfs.clone()),
             io,
             init: false,

@@ -1,11 +1,11 @@
 //! `exec`
 
-use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, UserBuilder};
+use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, Spec, UserBuilder};
 
 use super::command::Exec;
 use super::error::Error;
 use super::io;
-use super::record::{Container, Containers, Status, write};
+use super::record::{Containers, Status, write};
 use crate::container::Foreground;
 use crate::runtime::{self, Target};
 
@@ -16,13 +16,17 @@ pub fn exec(containers: &Containers, command: &Exec) -> Result<u8, Error> {
     if !matches!(status, Status::Running | Status::Created) {
         return Err(Error::Status { what: "exec in", id: command.id.clone(), status: status.name() });
     }
-    let process = process(&container, command)?;
+    let spec = container.spec()?;
+    let process = process(&spec, command)?;
     let record = &container.record;
     let target = Target {
         pid: record.process.pid,
         cgroup: Some(&record.cgroup),
         own_users: record.own_users,
         preserve_fds: command.preserve_fds,
+        id: &record.id,
+        bundle: &record.bundle,
+        seccomp: spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref()),
     };
     let started = |process: &runtime::Process| match &command.pid_file {
         Some(path) => write(path, process.pid().to_string().as_bytes()),
@@ -53,7 +57,7 @@ fn wait(process: &runtime::Process) -> Result<u8, Error> {
 }
 
 /// What a file says, or the container's own process with other words.
-fn process(container: &Container, command: &Exec) -> Result<Process, Error> {
+fn process(spec: &Spec, command: &Exec) -> Result<Process, Error> {
     if let Some(path) = &command.process {
         let data = std::fs::read(path).map_err(Error::io("read", path))?;
         return serde_json::from_slice(&data).map_err(|source| Error::Json { path: path.clone(), source });
@@ -61,7 +65,6 @@ fn process(container: &Container, command: &Exec) -> Result<Process, Error> {
     if command.args.is_empty() {
         return Err(Error::Usage("exec needs a command or --process".to_string()));
     }
-    let spec = container.spec()?;
     let mut process = spec.process().clone().unwrap_or_default();
     process.set_args(Some(command.args.clone())).set_terminal(Some(command.tty));
     let mut env = process.env().clone().unwrap_or_default();

@@ -11,8 +11,8 @@ pub fn start(containers: &Containers, id: &str) -> Result<u8, Error> {
     if status != Status::Created {
         return Err(Error::Status { what: "start", id: id.to_string(), status: status.name() });
     }
-    gate::open(&container.dir)?;
     let spec = container.spec()?;
+    gate::open(&container.dir, &spec, &container.subject(), container.record.process.pid)?;
     let hooks = spec.hooks().as_ref().and_then(|hooks| hooks.poststart().as_ref());
     container.subject().run(hooks, "running", container.record.process.pid)?;
     Ok(0)

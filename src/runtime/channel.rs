@@ -31,6 +31,8 @@ pub enum Message {
     Ready,
     /// Child, when it joined namespaces: the process that will execute the command, by pid and descriptor.
     Forked(i32),
+    /// Child: the listener of its seccomp filter, as a descriptor.
+    Listener,
     /// Child: it cannot go on.
     Failed(Failure),
 }

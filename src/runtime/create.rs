@@ -2,9 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::sched::CloneFlags;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{ContainerState, Spec};
 
 use super::cgroup::Cgroup;
 use super::channel::{Channel, Failure, Message, Step};
@@ -14,6 +15,7 @@ use super::gate::Gate;
 use super::hook::Subject;
 use super::plan::Plan;
 use super::process::Process;
+use super::seccomp::Agent;
 use super::{Io, Rootfs, cgroupfs, host, idmap};
 use crate::kernel::process::{Cloned, clone};
 
@@ -23,6 +25,8 @@ pub struct Create<'a> {
     pub spec: &'a Spec,
     /// The container's id, for messages.
     pub id: &'a str,
+    /// Its directory, which a seccomp listener is told of.
+    pub bundle: &'a Path,
     /// Its root.
     pub rootfs: &'a dyn Rootfs,
     /// Its standard streams.
@@ -46,6 +50,7 @@ pub struct Created {
     channel: Channel,
     netns: Option<OwnedFd>,
     userns: Option<OwnedFd>,
+    agent: Option<Agent>,
 }
 
 /// Makes a container's processes, namespaces, control group and mounts. The child may still be setting up when this
@@ -88,7 +93,10 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
     };
     // From here on a failure ends the child, by the drop.
     let process = Some(Process::new(pid, pidfd));
-    let mut created = Created { process, channel: ours, netns: None, userns: None };
+    let agent =
+        Agent::of(plan.process.seccomp.as_ref(), create.id, create.bundle, ContainerState::Creating, pid);
+    let agent = agent.map(|agent| agent.with_annotations(create.spec.annotations()));
+    let mut created = Created { process, channel: ours, netns: None, userns: None, agent };
     created.provide(pid, &plan, cgroup.as_ref(), create.rootfs, create.subject)?;
     Ok(created)
 }
@@ -160,12 +168,7 @@ impl Created {
     pub fn start(mut self) -> Result<(Process, Option<OwnedFd>), Error> {
         let console = self.wait_ready()?;
         self.send(&Message::Go, &[])?;
-        // The socket closes when the command is executed.
-        match self.channel.receive().map_err(Error::Channel)? {
-            None => {}
-            Some((Message::Failed(failure), _)) => return Err(failure.into()),
-            Some(_) => return Err(Error::Died),
-        }
+        executed(&self.channel, self.agent.as_ref(), self.pid())?;
         let process = self.process.take().ok_or(Error::Died)?;
         Ok((process, console))
     }
@@ -186,6 +189,25 @@ impl Created {
     /// Leaves a container that waits at its gate to whoever opens it.
     pub fn leave(mut self) -> Option<Process> {
         self.process.take()
+    }
+}
+
+/// Waits until the process executed its command, which closes the socket; hands its seccomp listener on before.
+///
+/// # Errors
+/// What kept it from executing.
+pub(super) fn executed(channel: &Channel, agent: Option<&Agent>, pid: i32) -> Result<(), Error> {
+    let mut waiting = agent;
+    loop {
+        match (channel.receive().map_err(Error::Channel)?, waiting) {
+            (None, None) => return Ok(()),
+            (Some((Message::Failed(failure), _)), _) => return Err(failure.into()),
+            (Some((Message::Listener, fds)), Some(agent)) => {
+                agent.tell(pid, fds.first().ok_or(Error::Died)?)?;
+                waiting = None;
+            }
+            _ => return Err(Error::Died),
+        }
     }
 }
 

@@ -82,6 +82,15 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The agent that answers a seccomp filter's questions could not be told of it.
+    #[error("cannot hand the seccomp filter's listener to {path}")]
+    Listener {
+        /// Its socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// The command does not exist in the container.
     #[error("executable '{command}' not found in the container")]
     CommandNotFound {

@@ -1,15 +1,19 @@
 //! A further process in a running container.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use oci_spec::runtime::{ContainerState, LinuxSeccomp};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::cgroup::Cgroup;
 use super::channel::{Channel, Message};
 use super::child::join;
+use super::create::executed;
 use super::error::Error;
 use super::plan::ProcessPlan;
 use super::process::Process;
+use super::seccomp::Agent;
 use super::{Io, host};
 use crate::kernel::process::{Cloned, clone};
 
@@ -24,6 +28,12 @@ pub struct Target<'a> {
     pub own_users: bool,
     /// How many descriptors from 3 on the process inherits.
     pub preserve_fds: u32,
+    /// Its id, which a seccomp listener is told.
+    pub id: &'a str,
+    /// Its directory.
+    pub bundle: &'a Path,
+    /// Its rules for system calls.
+    pub seccomp: Option<&'a LinuxSeccomp>,
 }
 
 /// Runs a process in all namespaces and the control group of a container; with the master of its terminal where it gets
@@ -36,7 +46,7 @@ pub fn exec(
     process: &oci_spec::runtime::Process,
     io: Io,
 ) -> Result<(Process, Option<OwnedFd>), Error> {
-    let plan = ProcessPlan::new(process)?;
+    let plan = ProcessPlan::new(process, target.seccomp)?;
     let gone =
         |e: rustix::io::Errno| Error::Proc { path: format!("/proc/{}", target.pid).into(), source: e.into() };
     let pid = Pid::from_raw(target.pid).ok_or(Error::Died)?;
@@ -60,14 +70,16 @@ pub fn exec(
         let _ = joiner.wait();
         return Err(error);
     }
-    let result = follow(&ours);
+    let agent =
+        Agent::of(plan.seccomp.as_ref(), target.id, target.bundle, ContainerState::Running, target.pid);
+    let result = follow(&ours, agent.as_ref());
     // It has ended, or is about to, in either case.
     let _ = joiner.wait();
     result
 }
 
 /// The parent's side of the conversation.
-fn follow(channel: &Channel) -> Result<(Process, Option<OwnedFd>), Error> {
+fn follow(channel: &Channel, agent: Option<&Agent>) -> Result<(Process, Option<OwnedFd>), Error> {
     channel.send(&Message::Mapped, &[]).map_err(Error::Channel)?;
     let (process, mut fds) = match receive(channel)? {
         Some((Message::Forked(pid), mut fds)) => {
@@ -82,10 +94,7 @@ fn follow(channel: &Channel) -> Result<(Process, Option<OwnedFd>), Error> {
             Some(_) | None => return Err(Error::Died),
         }
         channel.send(&Message::Go, &[]).map_err(Error::Channel)?;
-        match receive(channel)? {
-            None => Ok(()),
-            Some(_) => Err(Error::Died),
-        }
+        executed(channel, agent, process.pid())
     })();
     match outcome {
         Ok(()) => Ok((process, fds.pop())),

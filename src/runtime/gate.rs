@@ -5,13 +5,17 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::{ContainerState, Spec};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketAddrUnix, SocketFlags, SocketType, accept_with, bind, connect, listen, socket_with,
 };
 
 use super::channel::{Channel, Message};
+use super::create::executed;
 use super::error::Error;
+use super::hook::Subject;
+use super::seccomp::{Agent, compile};
 
 /// Name of the socket in the container's directory.
 const NAME: &str = "start";
@@ -52,11 +56,15 @@ pub fn is_waiting(dir: &Path) -> bool {
     dir.join(NAME).exists()
 }
 
-/// Lets the container that waits in a directory execute its command, and waits until it did.
+/// Lets the container that waits in a directory execute its command, and waits until it did. `pid` is its first process.
 ///
 /// # Errors
 /// What kept it from executing; it has ended then.
-pub fn open(dir: &Path) -> Result<(), Error> {
+pub fn open(dir: &Path, spec: &Spec, subject: &Subject, pid: i32) -> Result<(), Error> {
+    let seccomp = spec.linux().as_ref().and_then(|linux| linux.seccomp().as_ref());
+    let program = seccomp.map(compile).transpose()?;
+    let agent = Agent::of(program.as_ref(), &subject.id, &subject.bundle, ContainerState::Created, pid);
+    let agent = agent.map(|agent| agent.with_annotations(spec.annotations()));
     let channel = || {
         let (_keep, address) = address(dir)?;
         let gate = socket()?;
@@ -66,11 +74,7 @@ pub fn open(dir: &Path) -> Result<(), Error> {
     };
     let channel = channel().map_err(Error::Channel)?;
     channel.send(&Message::Go, &[]).map_err(Error::Channel)?;
-    match channel.receive().map_err(Error::Channel)? {
-        None => Ok(()),
-        Some((Message::Failed(failure), _)) => Err(failure.into()),
-        Some(_) => Err(Error::Died),
-    }
+    executed(&channel, agent.as_ref(), pid)
 }
 
 fn socket() -> io::Result<OwnedFd> {

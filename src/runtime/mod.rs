@@ -23,6 +23,7 @@ mod mount;
 mod namespace;
 mod plan;
 mod process;
+mod seccomp;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -35,6 +36,7 @@ pub use exec::{Target, exec};
 pub use gate::Gate;
 pub use hook::Subject;
 pub use process::Process;
+pub use seccomp::{Program, compile};
 
 /// The version of the OCI runtime specification that is followed.
 pub const SPEC_VERSION: &str = "1.2.0";

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 
 use nix::sched::CloneFlags;
 use nix::sys::personality::Persona;
-use oci_spec::runtime::{Hooks, Linux, LinuxIdMapping, LinuxResources, PosixRlimit, Process, Spec};
+use oci_spec::runtime::{
+    Hooks, Linux, LinuxIdMapping, LinuxResources, LinuxSeccomp, PosixRlimit, Process, Spec,
+};
 use rustix::thread::CapabilitySet;
 
 use super::device::DevicePlan;
 use super::error::Error;
 use super::mount::MountPlan;
 use super::namespace::Namespaces;
+use super::seccomp::{Program, compile};
 use crate::kernel::mount::Propagation;
 
 /// All that the child does before it executes the command.
@@ -62,9 +65,6 @@ impl Plan {
         let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
         let mut namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
         namespaces.set_time_offsets(&time_offsets(linux));
-        if linux.seccomp().is_some() {
-            return Err(Error::Unsupported("a seccomp filter".to_string()));
-        }
         refuse(spec, linux, process)?;
         let own_users = namespaces.has(CloneFlags::CLONE_NEWUSER);
         let mappings = |list: &Option<Vec<LinuxIdMapping>>| match own_users {
@@ -87,7 +87,10 @@ impl Plan {
             devices: linux.devices().iter().flatten().map(DevicePlan::parse).collect::<Result<_, _>>()?,
             root_propagation: root_propagation(linux)?,
             hooks: spec.hooks().clone(),
-            process: ProcessPlan { personality: personality(linux), ..ProcessPlan::new(process)? },
+            process: ProcessPlan {
+                personality: personality(linux),
+                ..ProcessPlan::new(process, linux.seccomp().as_ref())?
+            },
             namespaces,
         })
     }
@@ -196,6 +199,8 @@ pub struct ProcessPlan {
     pub apparmor: Option<String>,
     /// Its SELinux label.
     pub selinux: Option<String>,
+    /// Which system calls it may use; all without.
+    pub seccomp: Option<Program>,
 }
 
 /// The five sets of capabilities(7).
@@ -214,11 +219,11 @@ pub struct Capabilities {
 }
 
 impl ProcessPlan {
-    /// Reads a process.
+    /// Reads a process, and its container's rules for system calls.
     ///
     /// # Errors
-    /// [`Error::Spec`].
-    pub fn new(process: &Process) -> Result<ProcessPlan, Error> {
+    /// [`Error::Spec`] or [`Error::Unsupported`].
+    pub fn new(process: &Process, seccomp: Option<&LinuxSeccomp>) -> Result<ProcessPlan, Error> {
         let user = process.user();
         let args = strings("process.args", process.args().as_deref().unwrap_or_default())?;
         if args.is_empty() {
@@ -243,6 +248,7 @@ impl ProcessPlan {
             personality: None,
             apparmor: security_module(process.apparmor_profile(), has_apparmor(), "AppArmor")?,
             selinux: security_module(process.selinux_label(), has_selinux(), "SELinux")?,
+            seccomp: seccomp.map(compile).transpose()?,
         })
     }
 }
@@ -317,8 +323,8 @@ mod tests {
     fn a_command_is_needed_and_holds_no_zero() {
         let mut process = Process::default();
         process.set_args(Some(vec![]));
-        assert!(ProcessPlan::new(&process).is_err());
+        assert!(ProcessPlan::new(&process, None).is_err());
         process.set_args(Some(vec!["a\0b".to_string()]));
-        assert!(ProcessPlan::new(&process).is_err());
+        assert!(ProcessPlan::new(&process, None).is_err());
     }
 }

@@ -142,6 +142,9 @@ fn change_root(root: OwnedFd) -> Outcome<()> {
     let old = rustix::fs::open("/", flags, Mode::empty()).step(step)?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).step(step)?;
+    // A root that is shared with the host's could not be pivoted to, and would show it the container's mounts.
+    let change = Change { propagation: Some(mount::Propagation::Slave), ..Change::default() };
+    mount::set_attributes(&root, &change, true).step(step)?;
     rustix::mount::move_mount(&root, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).step(step)?;
     rustix::process::fchdir(&root).step(step)?;
     rustix::process::pivot_root(".", ".").step(step)?;

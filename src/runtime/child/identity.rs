@@ -36,8 +36,12 @@ pub(super) fn become_user(process: &ProcessPlan) -> Outcome<()> {
     rustix::thread::set_keep_capabilities(true).step(|| "keep its capabilities".to_string())?;
     become_ids(process.uid, process.gid, &process.groups)?;
     rustix::thread::set_keep_capabilities(false).step(|| "drop its capabilities".to_string())?;
-    if let Some(capabilities) = &capabilities {
-        take(capabilities)?;
+    let filters = process.seccomp.is_some() && !process.no_new_privileges;
+    let more = if filters { CapabilitySet::SYS_ADMIN } else { CapabilitySet::empty() };
+    match &capabilities {
+        Some(capabilities) => take(capabilities, more)?,
+        None if filters => make_effective(more)?,
+        None => {}
     }
     if process.no_new_privileges {
         rustix::thread::set_no_new_privs(true).step(|| "forbid new privileges".to_string())?;
@@ -61,13 +65,15 @@ fn drop_bounding(keep: CapabilitySet) -> Outcome<()> {
     Ok(())
 }
 
-fn take(wanted: &Capabilities) -> Outcome<()> {
+/// Takes the wanted capabilities, and `more` until the command is executed: the kernel works out what that has from the
+/// bounding, inheritable and ambient sets alone (capabilities(7), "Transformation of capabilities during execve()").
+fn take(wanted: &Capabilities, more: CapabilitySet) -> Outcome<()> {
     let now = rustix::thread::capabilities(None).step(|| "read its capabilities".to_string())?;
     // A capability that this process does not have cannot be passed on.
     let permitted = wanted.permitted & now.permitted;
     let sets = CapabilitySets {
-        effective: wanted.effective & permitted,
-        permitted,
+        effective: (wanted.effective & permitted) | (more & now.permitted),
+        permitted: permitted | (more & now.permitted),
         inheritable: wanted.inheritable & (permitted | now.inheritable),
     };
     rustix::thread::set_capabilities(None, sets).step(|| "set its capabilities".to_string())?;
@@ -77,4 +83,11 @@ fn take(wanted: &Capabilities) -> Outcome<()> {
             .step(|| format!("raise the ambient capability {capability:?}"))?;
     }
     Ok(())
+}
+
+/// Makes capabilities effective that the process may use.
+fn make_effective(more: CapabilitySet) -> Outcome<()> {
+    let mut sets = rustix::thread::capabilities(None).step(|| "read its capabilities".to_string())?;
+    sets.effective |= more & sets.permitted;
+    rustix::thread::set_capabilities(None, sets).step(|| "set its capabilities".to_string())
 }

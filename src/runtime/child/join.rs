@@ -58,5 +58,5 @@ fn enter_and_execute(
     channel.send(&Message::Ready, &fds).step(|| "report to the parent".to_string())?;
     drop(console);
     expect(channel, |m| matches!(m, Message::Go))?;
-    execute(process, false, preserve_fds)
+    execute(process, false, channel, preserve_fds)
 }

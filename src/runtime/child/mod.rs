@@ -130,9 +130,9 @@ fn set_up_and_execute(setup: Setup<'_>, channel: &mut Channel) -> Outcome<std::c
         hook(subject, hooks.start_container().as_ref(), "created")?;
     }
     if init {
-        reaper::split(channel, die_with_parent)?;
+        reaper::split(channel, die_with_parent, plan.process.seccomp.as_ref())?;
     }
-    execute(&plan.process, die_with_parent, preserve_fds)
+    execute(&plan.process, die_with_parent, channel, preserve_fds)
 }
 
 /// Hooks that run inside.

@@ -10,9 +10,10 @@ use rustix::process::DumpableBehavior;
 use super::{Named, Outcome, end_with_parent};
 use crate::kernel::process::{Cloned, clone_again, close_all_but, exit_now, rename};
 use crate::runtime::channel::Channel;
+use crate::runtime::seccomp::Program;
 
 /// Splits this process: the child returns and goes on to execute the command, the parent stays as process 1.
-pub(super) fn split(channel: &Channel, die_with_parent: bool) -> Outcome<()> {
+pub(super) fn split(channel: &Channel, die_with_parent: bool, filter: Option<&Program>) -> Outcome<()> {
     // /proc/1/exe would be the host's binary; this keeps the container from opening it.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .step(|| "hide the reaper's memory".to_string())?;
@@ -26,7 +27,7 @@ pub(super) fn split(channel: &Channel, die_with_parent: bool) -> Outcome<()> {
             if die_with_parent {
                 end_with_parent()?;
             }
-            reap(Pid::from_raw(pid), channel, &all)
+            reap(Pid::from_raw(pid), channel, &all, filter)
         }
     }
 }
@@ -41,7 +42,7 @@ fn lead_terminal() -> Outcome<()> {
     rustix::termios::tcsetpgrp(stdin, rustix::process::getpid()).step(|| "take the terminal".to_string())
 }
 
-fn reap(command: Pid, channel: &Channel, signals: &SigSet) -> ! {
+fn reap(command: Pid, channel: &Channel, signals: &SigSet, filter: Option<&Program>) -> ! {
     // The streams are the command's alone, else their end would never be seen; the channel's closing tells the parent
     // that the command was executed, so this copy of it must go as well.
     let null = rustix::fs::open("/dev/null", rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty());
@@ -49,7 +50,8 @@ fn reap(command: Pid, channel: &Channel, signals: &SigSet) -> ! {
         Ok(null) => close_all_but(null.as_fd()),
         Err(_) => close_all_but(channel.as_fd()),
     };
-    if closed.is_err() {
+    let filtered = filter.map_or(Ok(()), Program::install_without_listener);
+    if closed.is_err() || filtered.is_err() {
         exit_now(125);
     }
     loop {
@@ -61,7 +63,8 @@ fn reap(command: Pid, channel: &Channel, signals: &SigSet) -> ! {
             }
             // It may have ended just now.
             Ok(signal) => drop(kill(command, signal)),
-            Err(_) => {}
+            // Only a filter that refuses the wait itself does this.
+            Err(_) => exit_now(125),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,8 +11,9 @@ use rustix::io::Errno;
 
 use super::{Named, Outcome, become_user, end_with_parent};
 use crate::kernel::process::{close_on_exec_from, execve, reset_signals};
-use crate::runtime::channel::{Failure, Step};
+use crate::runtime::channel::{Channel, Failure, Message, Step};
 use crate::runtime::plan::ProcessPlan;
+use crate::runtime::seccomp::Program;
 
 /// Makes `fds` the standard streams.
 pub(super) fn standard_streams(fds: [&OwnedFd; 3]) -> Outcome<()> {
@@ -21,10 +22,11 @@ pub(super) fn standard_streams(fds: [&OwnedFd; 3]) -> Outcome<()> {
     rustix::stdio::dup2_stderr(fds[2]).step(|| "set its stderr".to_string())
 }
 
-/// Executes the command as its user.
+/// Executes the command as its user. From the filter on, no other call is made: it may refuse any.
 pub(super) fn execute(
     process: &ProcessPlan,
     die_with_parent: bool,
+    channel: &Channel,
     preserve_fds: u32,
 ) -> Outcome<Infallible> {
     label(process)?;
@@ -43,6 +45,9 @@ pub(super) fn execute(
         errno: errno.raw_os_error(),
     };
     let path = find(command, &process.env).map_err(failed)?;
+    if let Some(program) = &process.seccomp {
+        filter(program, channel)?;
+    }
     Err(failed(execve(&path, &process.args, &process.env)))
 }
 
@@ -60,6 +65,17 @@ fn label(process: &ProcessPlan) -> Outcome<()> {
             .step(|| format!("take the SELinux label {context}"))?;
     }
     Ok(())
+}
+
+/// Installs the filter; its listener goes to the parent, and ends here with the exec.
+fn filter(program: &Program, channel: &Channel) -> Outcome<()> {
+    let listener = program.install().step(|| "install the seccomp filter".to_string())?;
+    match listener {
+        Some(fd) => channel
+            .send(&Message::Listener, &[fd.as_fd()])
+            .step(|| "hand over the seccomp filter's listener".to_string()),
+        None => Ok(()),
+    }
 }
 
 /// A missing working directory is made, as Docker does.
