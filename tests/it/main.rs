@@ -14,4 +14,5 @@ mod network;
 mod pull;
 mod resources;
 mod run;
+mod seccomp;
 mod support;
