@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 
 use super::failure::{Failure, Tried};
-use crate::container::{NetworkMode, Options, Resources, UsernsMode, parse_bytes, parse_tmpfs, parse_volume};
+use crate::container::{
+    NetworkMode, Options, Resources, Security, UsernsMode, parse_bytes, parse_tmpfs, parse_volume,
+};
 use crate::network::PortMapping;
 
 /// Flags of commands that create a container.
@@ -96,6 +98,9 @@ pub struct CreateFlags {
     /// Drop a capability, or ALL
     #[arg(long, value_name = "CAPABILITY", help_heading = "Security")]
     cap_drop: Vec<String>,
+    /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files
+    #[arg(long, value_name = "OPTION", help_heading = "Security")]
+    security_opt: Vec<String>,
     /// auto: a user namespace of its own; host: none
     #[arg(long, default_value = "auto", help_heading = "Security")]
     userns: String,
@@ -161,6 +166,7 @@ impl CreateFlags {
             resources: self.resources()?,
             cap_add: self.cap_add.clone(),
             cap_drop: self.cap_drop.clone(),
+            security: Security::parse(&self.security_opt).tried(bad)?,
             cidfile: self.cidfile.clone(),
         })
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::security::Security;
 use super::volume::MountRequest;
 use crate::network::PortMapping;
 
@@ -165,6 +166,9 @@ pub struct Options {
     pub cap_add: Vec<String>,
     /// `--cap-drop`.
     pub cap_drop: Vec<String>,
+    /// `--security-opt`.
+    #[serde(default)]
+    pub security: Security,
     /// `--cidfile`.
     pub cidfile: Option<PathBuf>,
 }

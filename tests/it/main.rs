@@ -16,4 +16,5 @@ mod peers;
 mod pull;
 mod resources;
 mod run;
+mod seccomp;
 mod support;

@@ -4,6 +4,7 @@ mod defaults;
 mod env;
 mod limits;
 mod mounts;
+mod seccomp;
 
 use oci_spec::image::Config;
 use oci_spec::runtime::{
@@ -21,6 +22,7 @@ use super::user::Identity;
 
 pub(super) use defaults::all_capabilities;
 pub(super) use env::set as set_env;
+pub(super) use seccomp::Profile;
 
 /// What is known of a container when it is about to start.
 #[derive(Clone, Debug)]
@@ -96,7 +98,7 @@ fn process(record: &Record, facts: &Facts) -> Result<Process, Error> {
         .env(env::of(options, facts))
         .cwd(cwd)
         .capabilities(sets)
-        .no_new_privileges(false);
+        .no_new_privileges(options.security.no_new_privileges);
     Ok(process.build()?)
 }
 
@@ -137,6 +139,9 @@ fn linux(options: &Options, facts: &Facts) -> Result<Linux, Error> {
         .readonly_paths(defaults::READ_ONLY.map(String::from).to_vec());
     if let Some(first_id) = facts.first_id {
         linux = linux.uid_mappings(mapping(first_id)?).gid_mappings(mapping(first_id)?);
+    }
+    if let Some(rules) = seccomp::rules(&options.security.seccomp, &capabilities(options)?)? {
+        linux = linux.seccomp(rules);
     }
     if options.network != NetworkMode::Host {
         // Low ports and ping sockets need no capability in a network namespace of one's own.

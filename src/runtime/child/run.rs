@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -71,9 +71,12 @@ fn label(process: &ProcessPlan) -> Outcome<()> {
 fn filter(program: &Program, channel: &Channel) -> Outcome<()> {
     let listener = program.install().step(|| "install the seccomp filter".to_string())?;
     match listener {
-        Some(fd) => channel
-            .send(&Message::Listener, &[fd.as_fd()])
-            .step(|| "hand over the seccomp filter's listener".to_string()),
+        Some(fd) => {
+            let sent = channel.send(&Message::Listener, &[fd.as_fd()]);
+            // The exec closes it; closing it here may be refused.
+            let _ = fd.into_raw_fd();
+            sent.step(|| "hand over the seccomp filter's listener".to_string())
+        }
         None => Ok(()),
     }
 }
