@@ -35,12 +35,33 @@ pub enum Error {
     },
     #[error("config.json is not usable")]
     Spec(#[from] oci_spec::OciSpecError),
+    // Callers look for runc's words to choose an exit code.
+    #[error("exec: \"{0}\": executable file not found in $PATH")]
+    CommandNotFound(String),
+    #[error("exec: \"{command}\": permission denied")]
+    CommandNotExecutable {
+        command: String,
+        #[source]
+        source: io::Error,
+    },
     #[error(transparent)]
-    Runtime(#[from] runtime::Error),
+    Runtime(runtime::Error),
     #[error(transparent)]
     Cgroup(#[from] runtime::cgroup::Error),
     #[error(transparent)]
     Container(#[from] container::Error),
+}
+
+impl From<runtime::Error> for Error {
+    fn from(error: runtime::Error) -> Error {
+        match error {
+            runtime::Error::CommandNotFound { command, .. } => Error::CommandNotFound(command),
+            runtime::Error::CommandNotExecutable { command, source } => {
+                Error::CommandNotExecutable { command, source }
+            }
+            error => Error::Runtime(error),
+        }
+    }
 }
 
 impl Error {

@@ -12,6 +12,7 @@ mod isolation;
 mod lifecycle;
 mod memory;
 mod network;
+mod oci;
 mod peers;
 mod pull;
 mod resources;

@@ -33,6 +33,7 @@ impl Docker {
             .args(["--bridge=none", "--iptables=false", "--ip-masq=false", "--host"])
             .arg(format!("unix://{}", path("socket")))
             .args(["--data-root", &path("data"), "--exec-root", &path("exec"), "--pidfile", &path("pid")])
+            .args(["--cgroup-parent", &cgroup(dir.path())])
             .args(more)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -62,6 +63,11 @@ impl Docker {
         self.dir.path()
     }
 
+    /// Parent of its containers' control groups.
+    pub fn cgroup(&self) -> String {
+        cgroup(self.path())
+    }
+
     /// A command of the client.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("docker");
@@ -86,13 +92,17 @@ impl Drop for Docker {
         output("kill", &[&pid]);
         let _ = self.process.wait();
         let groups = PathBuf::from("/sys/fs/cgroup");
-        eventually("docker's control groups are gone", || remove_groups(&groups));
+        eventually("docker's control groups are gone", || remove_groups(&groups, &self.cgroup()));
     }
 }
 
-/// What is left of the daemon's control groups: `docker`, empty.
-fn remove_groups(root: &Path) -> bool {
+fn cgroup(dir: &Path) -> String {
+    format!("/{}", dir.file_name().unwrap().to_str().unwrap())
+}
+
+/// The parent of the containers' groups stays behind, empty.
+fn remove_groups(root: &Path, group: &str) -> bool {
     let hierarchies = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let left = hierarchies.map(|h| h.path().join("docker")).chain([root.join("docker")]);
+    let left = hierarchies.map(|h| h.path().join(&group[1..])).chain([root.join(&group[1..])]);
     left.filter(|path| path.is_dir()).all(|path| std::fs::remove_dir(path).is_ok())
 }
