@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 
 use super::failure::{Failure, Tried};
-use crate::container::{
-    NetworkMode, Options, Resources, Security, UsernsMode, parse_bytes, parse_tmpfs, parse_volume,
-};
+use super::isolation::IsolationFlags;
+use super::limits::LimitFlags;
+use crate::container::{NetworkMode, Options, Security, UsernsMode, parse_tmpfs, parse_volume};
 use crate::network::PortMapping;
 
 /// Flags of commands that create a container.
@@ -56,30 +56,10 @@ pub struct CreateFlags {
     /// Run a small process 1 that reaps orphans and forwards signals
     #[arg(long)]
     init: bool,
-    /// CPUs' worth of time, such as 0.5
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    cpus: Option<String>,
-    /// Weight among containers that compete, 1024 by default
-    #[arg(short, long, value_name = "N", help_heading = "Limits")]
-    cpu_shares: Option<u64>,
-    /// Processors to run on, such as 0-1
-    #[arg(long, value_name = "LIST", help_heading = "Limits")]
-    cpuset_cpus: Option<String>,
-    /// Memory nodes to use
-    #[arg(long, value_name = "LIST", help_heading = "Limits")]
-    cpuset_mems: Option<String>,
-    /// Most memory, such as 64m
-    #[arg(short, long, value_name = "BYTES", help_heading = "Limits")]
-    memory: Option<String>,
-    /// Most memory and swap together; -1 for any amount of swap
-    #[arg(long, value_name = "BYTES", allow_hyphen_values = true, help_heading = "Limits")]
-    memory_swap: Option<String>,
-    /// Readiness to swap, 0 to 100
-    #[arg(long, value_name = "N", help_heading = "Limits")]
-    memory_swappiness: Option<u64>,
-    /// Most processes [default: 4096]; -1 for any number
-    #[arg(long, value_name = "N", allow_hyphen_values = true, help_heading = "Limits")]
-    pids_limit: Option<i64>,
+    #[command(flatten)]
+    limits: LimitFlags,
+    #[command(flatten)]
+    isolation: IsolationFlags,
     /// bridge, none or host
     #[arg(long, alias = "net", default_value = "bridge", help_heading = "Network")]
     network: String,
@@ -101,9 +81,9 @@ pub struct CreateFlags {
     /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files
     #[arg(long, value_name = "OPTION", help_heading = "Security")]
     security_opt: Vec<String>,
-    /// auto: a user namespace of its own; host: none
-    #[arg(long, default_value = "auto", help_heading = "Security")]
-    userns: String,
+    /// auto: a user namespace of its own [default]; host: none, which is the default of --privileged
+    #[arg(long, value_name = "MODE", help_heading = "Security")]
+    userns: Option<String>,
     /// Add a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
@@ -156,42 +136,20 @@ impl CreateFlags {
             init: self.init,
             read_only: self.read_only,
             network,
-            userns: userns(&self.userns)?,
+            userns: userns(self.userns.as_deref(), self.isolation.privileged)?,
             ports,
             mounts,
             add_hosts: self.add_host.clone(),
             dns: self.dns.clone(),
             labels: self.label.clone(),
             stop_signal: self.stop_signal.clone(),
-            resources: self.resources()?,
+            resources: self.limits.resources()?,
+            isolation: self.isolation.isolation()?,
             cap_add: self.cap_add.clone(),
             cap_drop: self.cap_drop.clone(),
             security: Security::parse(&self.security_opt).tried(bad)?,
             cidfile: self.cidfile.clone(),
         })
-    }
-
-    fn resources(&self) -> Result<Resources, Failure> {
-        let bytes = |flag: &str, text: &Option<String>| match text.as_deref() {
-            None => Ok(None),
-            Some("-1") => Ok(Some(-1)),
-            Some(text) => parse_bytes(text)
-                .map(Some)
-                .map_err(|reason| Failure::new(format!("invalid value '{text}' for {flag}: {reason}"))),
-        };
-        let quota = self.cpus.as_deref().map(Resources::quota_of_cpus).transpose();
-        let resources = Resources {
-            cpu_quota: quota.tried(|| "invalid flag".to_string())?,
-            cpu_shares: self.cpu_shares,
-            cpuset_cpus: self.cpuset_cpus.clone(),
-            cpuset_mems: self.cpuset_mems.clone(),
-            memory: bytes("--memory", &self.memory)?,
-            memory_swap: bytes("--memory-swap", &self.memory_swap)?,
-            memory_swappiness: self.memory_swappiness,
-            pids_limit: self.pids_limit,
-        };
-        resources.check().tried(|| "invalid flag".to_string())?;
-        Ok(resources)
     }
 }
 
@@ -210,11 +168,12 @@ fn network(text: &str) -> Result<NetworkMode, Failure> {
     }
 }
 
-fn userns(text: &str) -> Result<UsernsMode, Failure> {
+fn userns(text: Option<&str>, privileged: bool) -> Result<UsernsMode, Failure> {
     match text {
-        "auto" | "" => Ok(UsernsMode::Auto),
-        "host" => Ok(UsernsMode::Host),
-        _ => Err(Failure::new(format!("invalid value '{text}' for --userns: it is auto or host"))),
+        None if privileged => Ok(UsernsMode::Host),
+        None | Some("auto" | "") => Ok(UsernsMode::Auto),
+        Some("host") => Ok(UsernsMode::Host),
+        Some(text) => Err(Failure::new(format!("invalid value '{text}' for --userns: it is auto or host"))),
     }
 }
 

@@ -16,7 +16,9 @@ mod images;
 mod import;
 mod info;
 mod inspect;
+mod isolation;
 mod kill;
+mod limits;
 mod load;
 mod login;
 mod logout;
@@ -31,10 +33,12 @@ mod rm;
 mod rmi;
 mod run;
 mod save;
+mod stats;
 mod stop;
 mod tag;
 mod template;
 mod tree;
+mod update;
 mod wait;
 
 use std::path::PathBuf;
@@ -75,6 +79,10 @@ enum Command {
     Stop(stop::Stop),
     /// Send a signal to running containers
     Kill(kill::Kill),
+    /// Change the limits of containers
+    Update(Box<update::Update>),
+    /// Show what containers use
+    Stats(stats::Stats),
     /// Wait until containers end, and print their exit codes
     Wait(wait::Wait),
     /// Remove containers
@@ -150,6 +158,8 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Ps(command) => command.run(&context),
         Command::Logs(command) => command.run(&context),
         Command::Stop(command) => command.run(&context),
+        Command::Update(command) => command.run(&context),
+        Command::Stats(command) => command.run(&context),
         Command::Kill(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use oci_spec::runtime::{PosixRlimit, PosixRlimitType};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
@@ -27,8 +28,11 @@ pub fn mounts(
         match &mount.kind {
             Kind::Bind { source, recursive, idmap } => {
                 let userns = userns.filter(|_| *idmap);
-                let bind =
-                    mount::clone_idmapped(source, userns, *recursive).map_err(|e| bind_error(mount, e))?;
+                let bind = match of_process(source) {
+                    Some((pid, path)) => mount::clone_from(&namespace(pid, "mnt")?, path),
+                    None => mount::clone_idmapped(source, userns, *recursive),
+                };
+                let bind = bind.map_err(|e| bind_error(mount, e))?;
                 made.push(bind);
             }
             Kind::Dev => made.push(dev_of(plan, mount)?),
@@ -36,6 +40,14 @@ pub fn mounts(
         }
     }
     Ok(made)
+}
+
+/// `/proc/PID/root/PATH`: what a process sees at a path, in its own mount namespace.
+fn of_process(source: &Path) -> Option<(i32, &Path)> {
+    let mut parts = source.strip_prefix("/proc").ok()?.components();
+    let pid = parts.next()?.as_os_str().to_str()?.parse().ok()?;
+    let is_root = parts.next()?.as_os_str() == "root";
+    is_root.then_some((pid, parts.as_path()))
 }
 
 fn bind_error(mount: &MountPlan, source: mount::Error) -> Error {

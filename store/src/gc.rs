@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
@@ -187,7 +188,26 @@ impl Store {
 
     /// Deletes what lies in the trash, also what an earlier collection had not come to.
     fn empty_trash(&self) -> Result<()> {
-        fsutil::entries(&self.path("trash"))?.iter().try_for_each(|(_, path)| remove_all(path))
+        let entries = fsutil::entries(&self.path("trash"))?;
+        let workers = std::thread::available_parallelism().map_or(1, usize::from).min(entries.len());
+        if workers < 2 {
+            return entries.iter().try_for_each(|(_, path)| remove_all(path));
+        }
+        // What takes long is that the kernel gives back the cached pages of big files, one processor for each file.
+        let (entries, next) = (&entries, &AtomicUsize::new(0));
+        let work = || {
+            while let Some((_, path)) = entries.get(next.fetch_add(1, Ordering::Relaxed)) {
+                remove_all(path)?;
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().try_for_each(|thread| match thread.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 mod archives;
 mod bad_input;
 mod durability;
+mod flags;
 mod forms;
 mod images;
 mod isolation;

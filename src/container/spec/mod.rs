@@ -2,9 +2,11 @@
 
 mod defaults;
 mod env;
-mod limits;
+pub(super) mod limits;
 mod mounts;
 mod seccomp;
+
+use std::collections::HashMap;
 
 use oci_spec::image::Config;
 use oci_spec::runtime::{
@@ -15,9 +17,11 @@ use oci_spec::runtime::{
 
 use super::error::Error;
 use super::idrange::RANGE;
+use super::isolation::Share;
 use super::launch::Environment;
 use super::options::{NetworkMode, Options};
 use super::record::{Container, Record};
+use super::security::Seccomp;
 use super::user::Identity;
 
 pub(super) use defaults::all_capabilities;
@@ -62,11 +66,14 @@ pub fn generate(env: &Environment, container: &Container, facts: &Facts) -> Resu
     let spec = SpecBuilder::default()
         .version("1.2.0")
         .root(root)
-        .hostname(facts.hostname.clone())
         .process(process(&container.record, facts)?)
         .mounts(mounts::all(env, container, facts)?)
-        .linux(linux(options, facts)?);
-    Ok(spec.build()?)
+        .linux(linux(env, options, facts)?);
+    let mut spec = spec.build()?;
+    // In the host's UTS namespace, it would rename the host.
+    let own_name = options.isolation.uts == Share::Private;
+    spec.set_hostname(own_name.then(|| facts.hostname.clone()));
+    Ok(spec)
 }
 
 fn process(record: &Record, facts: &Facts) -> Result<Process, Error> {
@@ -98,8 +105,13 @@ fn process(record: &Record, facts: &Facts) -> Result<Process, Error> {
         .env(env::of(options, facts))
         .cwd(cwd)
         .capabilities(sets)
+        .rlimits(options.isolation.rlimits()?)
         .no_new_privileges(options.security.no_new_privileges);
-    Ok(process.build()?)
+    Ok(match options.isolation.oom_score_adj {
+        Some(score) => process.oom_score_adj(score),
+        None => process,
+    }
+    .build()?)
 }
 
 /// Docker's default set, with what is added and without what is dropped; `ALL` stands for all.
@@ -118,6 +130,9 @@ fn capabilities(options: &Options) -> Result<Capabilities, Error> {
         true => Capabilities::new(),
         false => defaults::CAPABILITIES.into_iter().collect(),
     };
+    if options.isolation.privileged {
+        set.extend(all_capabilities());
+    }
     if options.cap_add.iter().any(is_all) {
         set.extend(all_capabilities());
     }
@@ -130,36 +145,66 @@ fn capabilities(options: &Options) -> Result<Capabilities, Error> {
     Ok(set)
 }
 
-fn linux(options: &Options, facts: &Facts) -> Result<Linux, Error> {
+fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, Error> {
+    let isolation = &options.isolation;
+    let (devices, mut rules): (Vec<_>, Vec<_>) = isolation.device_nodes()?.into_iter().unzip();
+    rules.extend(isolation.rules()?);
+    let unless_privileged = |paths: &[&str]| {
+        if isolation.privileged { Vec::new() } else { paths.iter().map(|p| p.to_string()).collect() }
+    };
     let mut linux = LinuxBuilder::default()
-        .namespaces(namespaces(options, facts)?)
-        .resources(limits::resources(&options.resources)?)
+        .namespaces(namespaces(env, options, facts)?)
+        .resources(limits::resources(&options.resources, rules)?)
+        .devices(devices)
         .cgroups_path(&facts.cgroup)
-        .masked_paths(defaults::MASKED.map(String::from).to_vec())
-        .readonly_paths(defaults::READ_ONLY.map(String::from).to_vec());
+        .masked_paths(unless_privileged(&defaults::MASKED))
+        .readonly_paths(unless_privileged(&defaults::READ_ONLY));
     if let Some(first_id) = facts.first_id {
         linux = linux.uid_mappings(mapping(first_id)?).gid_mappings(mapping(first_id)?);
     }
-    if let Some(rules) = seccomp::rules(&options.security.seccomp, &capabilities(options)?)? {
+    let unconfined = isolation.privileged && matches!(options.security.seccomp, Seccomp::Default);
+    let wanted = if unconfined { &Seccomp::Unconfined } else { &options.security.seccomp };
+    if let Some(rules) = seccomp::rules(wanted, &capabilities(options)?)? {
         linux = linux.seccomp(rules);
     }
+    let mut parameters: HashMap<String, String> = HashMap::new();
     if options.network != NetworkMode::Host {
         // Low ports and ping sockets need no capability in a network namespace of one's own.
         let groups = if facts.first_id.is_some() { "0 65535" } else { "0 2147483647" };
         let sysctls = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", groups)];
-        let sysctls = sysctls.map(|(key, value)| (key.to_string(), value.to_string()));
-        linux = linux.sysctl(std::collections::HashMap::from(sysctls));
+        parameters.extend(sysctls.map(|(key, value)| (key.to_string(), value.to_string())));
     }
-    Ok(linux.build()?)
+    parameters.extend(isolation.sysctls.iter().cloned());
+    Ok(linux.sysctl(parameters).build()?)
 }
 
 fn mapping(first_id: u32) -> Result<Vec<LinuxIdMapping>, Error> {
     Ok(vec![LinuxIdMappingBuilder::default().container_id(0u32).host_id(first_id).size(RANGE).build()?])
 }
 
-fn namespaces(options: &Options, facts: &Facts) -> Result<Vec<LinuxNamespace>, Error> {
+fn namespaces(env: &Environment, options: &Options, facts: &Facts) -> Result<Vec<LinuxNamespace>, Error> {
     use LinuxNamespaceType as Ns;
-    let mut kinds = vec![Ns::Pid, Ns::Ipc, Ns::Uts, Ns::Mount, Ns::Cgroup];
+    let isolation = &options.isolation;
+    let mut kinds = vec![Ns::Mount];
+    let mut joined = Vec::new();
+    let shared = [
+        (Ns::Pid, &isolation.pid, "pid"),
+        (Ns::Ipc, &isolation.ipc, "ipc"),
+        (Ns::Uts, &isolation.uts, "uts"),
+        (Ns::Cgroup, &isolation.cgroupns, "cgroup"),
+    ];
+    for (kind, share, file) in shared {
+        match share {
+            Share::Private => kinds.push(kind),
+            Share::Host => {}
+            Share::Container(name) => {
+                let pid = env.containers.find(name)?.require_running()?.process.pid;
+                let namespace =
+                    LinuxNamespaceBuilder::default().typ(kind).path(format!("/proc/{pid}/ns/{file}"));
+                joined.push(namespace.build()?);
+            }
+        }
+    }
     if facts.first_id.is_some() {
         kinds.push(Ns::User);
     }
@@ -167,7 +212,8 @@ fn namespaces(options: &Options, facts: &Facts) -> Result<Vec<LinuxNamespace>, E
         kinds.push(Ns::Network);
     }
     let build = |kind| LinuxNamespaceBuilder::default().typ(kind).build().map_err(Error::from);
-    kinds.into_iter().map(build).collect()
+    let new = kinds.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;
+    Ok([new, joined].concat())
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use oci_spec::runtime::{Mount, MountBuilder};
 use super::Facts;
 use super::defaults::MOUNTS;
 use crate::container::error::Error;
+use crate::container::isolation::{Isolation, Share};
 use crate::container::launch::Environment;
 use crate::container::options::NetworkMode;
 use crate::container::record::Container;
@@ -15,6 +16,7 @@ use crate::container::volume::{MountKind, MountRequest, ensure_volume};
 /// The file systems of every container, its network files, and what the user asked for, parents first.
 pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Vec<Mount>, Error> {
     let options = &container.record.options;
+    let isolation = &options.isolation;
     let host_network = options.network == NetworkMode::Host;
     let mut mounts = Vec::new();
     let requested = |path: &str| options.mounts.iter().any(|m| m.target == Path::new(path));
@@ -24,6 +26,24 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
             // A sysfs shows the network namespace's devices, and only that namespace's owner may make one.
             "/sys" if host_network && facts.first_id.is_some() => mounts.push(host_sys()?),
             "/sys/fs/cgroup" if host_network && facts.first_id.is_some() => {}
+            // A control group file system shows the namespace's groups, and only its owner may make one.
+            "/sys/fs/cgroup" if isolation.cgroupns != Share::Private && facts.first_id.is_some() => {
+                mounts.push(mount(destination, "bind", destination, &["rbind", "rro", "rprivate"])?);
+            }
+            "/proc" if isolation.pid != Share::Private => {
+                mounts.push(shared(env, &isolation.pid, destination)?)
+            }
+            "/dev/shm" | "/dev/mqueue" if isolation.ipc != Share::Private => {
+                // Not every host has a mount for message queues.
+                if isolation.ipc != Share::Host || Path::new(destination).exists() {
+                    mounts.push(shared(env, &isolation.ipc, destination)?);
+                }
+            }
+            "/dev/shm" => mounts.push(shm(isolation, mount_options)?),
+            "/sys" | "/sys/fs/cgroup" if isolation.privileged => {
+                let writable: Vec<&str> = mount_options.iter().copied().filter(|o| *o != "ro").collect();
+                mounts.push(mount(destination, kind, kind, &writable)?);
+            }
             _ => mounts.push(mount(destination, kind, kind, mount_options)?),
         }
     }
@@ -44,6 +64,28 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
         mounts.push(of(env, request, facts)?);
     }
     Ok(mounts)
+}
+
+/// What belongs to a namespace that is the host's or another container's is that one's own.
+fn shared(env: &Environment, share: &Share, destination: &str) -> Result<Mount, Error> {
+    let source = match share {
+        Share::Container(name) => {
+            let pid = env.containers.find(name)?.require_running()?.process.pid;
+            format!("/proc/{pid}/root{destination}")
+        }
+        _ => destination.to_string(),
+    };
+    mount(destination, "bind", &source, &["bind", "nosuid", "noexec", "nodev", "rprivate"])
+}
+
+fn shm(isolation: &Isolation, options: &[&str]) -> Result<Mount, Error> {
+    let size = isolation.shm_size.map(|bytes| format!("size={bytes}"));
+    let mut options: Vec<&str> = options.to_vec();
+    if let Some(size) = &size {
+        options.retain(|option| !option.starts_with("size="));
+        options.push(size);
+    }
+    mount("/dev/shm", "tmpfs", "tmpfs", &options)
 }
 
 fn host_sys() -> Result<Mount, Error> {

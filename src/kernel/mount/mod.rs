@@ -9,9 +9,10 @@ mod sys;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::CWD;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 pub use context::Context;
 
@@ -197,6 +198,24 @@ pub fn create(
         }
     }
     context.mount(attributes)
+}
+
+/// Clones what is mounted at a path (relative to the root) of another mount namespace, without the mounts below it. The
+/// caller must be single-threaded; its working directory and namespace are as before afterwards.
+///
+/// # Errors
+/// When the namespace cannot be entered, or nothing is mounted there.
+pub fn clone_from(namespace: &OwnedFd, path: &Path) -> Result<OwnedFd, Error> {
+    let step = |e: Errno| Error::Clone { path: path.to_path_buf(), source: e };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = |path: &str, flags| rustix::fs::open(path, flags, Mode::empty()).map_err(step);
+    let (home, cwd) = (open("/proc/self/ns/mnt", OFlags::RDONLY | OFlags::CLOEXEC)?, open(".", flags)?);
+    let mount = Some(LinkNameSpaceType::Mount);
+    move_into_link_name_space(namespace.as_fd(), mount).map_err(step)?;
+    let cloned = open("/", flags | OFlags::PATH).and_then(|root| clone_at(root, path, false));
+    move_into_link_name_space(home.as_fd(), mount).map_err(step)?;
+    rustix::process::fchdir(cwd).map_err(step)?;
+    cloned
 }
 
 /// Clones the mount at `path` as [`clone_at`] does and maps its ids to `userns` if there is one: an id that the file

@@ -1,0 +1,129 @@
+//! `lay stats`
+
+use std::collections::HashMap;
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::failure::{Failure, Tried};
+use super::human;
+use super::output::{Format, rows};
+use crate::container::{self, Container, Sample, Status};
+
+/// Pause between two readings of the live table.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Pause between the two readings from which a single table takes the processor time.
+const SHORT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Show what containers use, again and again
+#[derive(Args, Debug)]
+pub struct Stats {
+    /// Names or ids of containers; all that run without
+    #[arg(value_name = "CONTAINER")]
+    containers: Vec<String>,
+    /// Once
+    #[arg(long)]
+    no_stream: bool,
+    /// table, json, or a template such as '{{.Name}} {{.CPUPerc}}'
+    #[arg(long)]
+    format: Option<String>,
+}
+
+impl Stats {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let format = Format::parse(self.format.as_deref())?;
+        let mut before = self.samples(context)?;
+        let live = std::io::stdout().is_terminal() && matches!(format, Format::Table) && !self.no_stream;
+        let mut pause = SHORT_PAUSE;
+        loop {
+            std::thread::sleep(pause);
+            let now = self.samples(context)?;
+            let row = |(container, sample): &(Container, Sample)| {
+                let old = before.iter().find(|(c, _)| c.record.id == container.record.id);
+                row(container, old.map(|(_, sample)| sample), sample)
+            };
+            let objects: Vec<Value> = now.iter().map(row).collect();
+            if live {
+                // To the top, and nothing below.
+                let _ = write!(std::io::stdout(), "\x1b[H\x1b[2J");
+            }
+            rows(&format, &COLUMNS, &objects)?;
+            if self.no_stream {
+                return Ok(0);
+            }
+            (before, pause) = (now, PAUSE);
+        }
+    }
+
+    /// One reading of each; those that end meanwhile are left out where none was named.
+    fn samples(&self, context: &Context) -> Result<Vec<(Container, Sample)>, Failure> {
+        let env = context.environment()?;
+        let tried = || "cannot measure the containers".to_string();
+        if self.containers.is_empty() {
+            let all = env.containers.list().tried(tried)?;
+            let running = all.into_iter().filter(|c| matches!(c.status(), Ok(Status::Running(_))));
+            return Ok(running
+                .filter_map(|c| container::sample(&c).ok().map(|sample| (c, sample)))
+                .collect());
+        }
+        let named = |name: &String| {
+            let tried = || format!("cannot measure {name}");
+            let found = env.containers.find(name).tried(tried)?;
+            let sample = container::sample(&found).tried(tried)?;
+            Ok((found, sample))
+        };
+        self.containers.iter().map(named).collect()
+    }
+}
+
+const COLUMNS: [(&str, &str); 8] = [
+    ("CONTAINER ID", "ID"),
+    ("NAME", "Name"),
+    ("CPU %", "CPUPerc"),
+    ("MEM USAGE / LIMIT", "MemUsage"),
+    ("MEM %", "MemPerc"),
+    ("NET I/O", "NetIO"),
+    ("BLOCK I/O", "BlockIO"),
+    ("PIDS", "PIDs"),
+];
+
+fn row(container: &Container, before: Option<&Sample>, now: &Sample) -> Value {
+    let stats = &now.stats;
+    let cpu = before.map_or(0.0, |old| {
+        let used = stats.cpu.usage.saturating_sub(old.stats.cpu.usage) as f64;
+        100.0 * used / (now.at - old.at).as_nanos().max(1) as f64
+    });
+    // What the kernel gives up first does not count, as Docker has it.
+    let memory = stats.memory.usage.saturating_sub(stats.memory.inactive_file);
+    let limit = stats.memory.limit.unwrap_or_else(total_memory).max(1);
+    let sum = |pick: fn(&crate::runtime::cgroup::Io) -> u64| stats.io.iter().map(pick).sum::<u64>();
+    let pair = |a: u64, b: u64| format!("{} / {}", human::size(a, 3), human::size(b, 3));
+    let raw: HashMap<&str, u64> = [
+        ("CPUNanoseconds", stats.cpu.usage),
+        ("ThrottledNanoseconds", stats.cpu.throttled_time),
+        ("MemoryBytes", memory),
+        ("MemoryPeakBytes", stats.memory.peak),
+        ("SwapBytes", stats.memory.swap),
+    ]
+    .into();
+    json!({
+        "ID": container.short_id(),
+        "Name": container.record.name,
+        "CPUPerc": format!("{cpu:.2}%"),
+        "MemUsage": format!("{} / {}", human::binary_size(memory), human::binary_size(limit)),
+        "MemPerc": format!("{:.2}%", 100.0 * memory as f64 / limit as f64),
+        "NetIO": pair(now.received, now.sent),
+        "BlockIO": pair(sum(|io| io.read_bytes), sum(|io| io.write_bytes)),
+        "PIDs": stats.pids.current,
+        "Raw": raw,
+    })
+}
+
+/// Memory of the machine, in bytes.
+fn total_memory() -> u64 {
+    rustix::system::sysinfo().totalram.saturating_mul(u64::from(rustix::system::sysinfo().mem_unit))
+}
