@@ -16,7 +16,7 @@ pub(super) struct Convention {
     pub arch: Arch,
     /// What the kernel calls it (`AUDIT_ARCH_…`, `include/uapi/linux/audit.h`).
     pub audit: u32,
-    /// Arguments have 64 bits.
+    /// Arguments have 64 bits. Those of x32 have 32, as in libseccomp.
     pub wide: bool,
     /// Its calls by ascending number.
     pub calls: fn() -> Vec<(u32, &'static str)>,
@@ -32,7 +32,7 @@ macro_rules! calls {
 
 const X86_64: Convention =
     Convention { arch: Arch::ScmpArchX86_64, audit: 0xc000_003e, wide: true, calls: || calls!(x86_64) };
-const X32: Convention = Convention { arch: Arch::ScmpArchX32, calls: x32, ..X86_64 };
+const X32: Convention = Convention { arch: Arch::ScmpArchX32, wide: false, calls: x32, ..X86_64 };
 const X86: Convention =
     Convention { arch: Arch::ScmpArchX86, audit: 0x4000_0003, wide: false, calls: || calls!(x86) };
 const AARCH64: Convention =

@@ -88,12 +88,8 @@ fn translate(seccomp: &LinuxSeccomp, rules: &Rules<'_>, machine: &str) -> Result
     for convention in named.iter().rev().filter(|c| c.arch != Arch::ScmpArchX32) {
         let mut ranges = ranges_of(rules, convention);
         if convention.arch == Arch::ScmpArchX86_64 {
-            match named.iter().find(|c| c.arch == Arch::ScmpArchX32) {
-                Some(x32) => ranges.extend(
-                    ranges_of(rules, x32).into_iter().map(|(number, code)| (number.max(X32_BIT), code)),
-                ),
-                None => ranges.push((X32_BIT, vec![ret(OTHER_ARCHITECTURE)])),
-            }
+            let x32 = named.iter().find(|c| c.arch == Arch::ScmpArchX32);
+            add_x32(&mut ranges, x32.map(|x32| ranges_of(rules, x32)));
         }
         let mut find = vec![load(offset::NUMBER)];
         find.extend(search(&ranges));
@@ -106,6 +102,18 @@ fn translate(seccomp: &LinuxSeccomp, rules: &Rules<'_>, machine: &str) -> Result
         return Err(Error::Spec { field: "linux.seccomp", reason });
     }
     Ok(code)
+}
+
+/// Calls of x32 come as calls of x86-64 with a bit set.
+fn add_x32(ranges: &mut Vec<(u32, Code)>, x32: Option<Vec<(u32, Code)>>) {
+    if let Some(x32) = x32 {
+        ranges.extend(x32.into_iter().map(|(number, code)| (number.max(X32_BIT), code)));
+        return;
+    }
+    // As libseccomp: -1, with which tracers skip a call, is not one of x32.
+    let newest = ranges.last().map(|(_, code)| (u32::MAX, code.clone()));
+    ranges.push((X32_BIT, vec![ret(OTHER_ARCHITECTURE)]));
+    ranges.extend(newest);
 }
 
 fn ranges_of(rules: &Rules<'_>, convention: &Convention) -> Vec<(u32, Code)> {

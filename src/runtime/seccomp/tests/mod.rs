@@ -152,6 +152,8 @@ fn calls_of_other_architectures_are_killed_unless_listed() {
     assert_eq!(verdict(&native, X86, 20, &[]), KILL);
     assert_eq!(verdict(&native, X86_64, 0x4000_0000 + 39, &[]), KILL);
     assert_eq!(verdict(&native, 0x1234, 39, &[]), KILL);
+    // A tracer's way to skip a call; libseccomp spares it.
+    assert_eq!(verdict(&native, X86_64, u32::MAX, &[]), errno(38));
     assert_eq!(verdict(&all, X86, 20, &[]), ALLOW);
     assert_eq!(verdict(&all, X86, 39, &[]), errno(1));
     assert_eq!(verdict(&all, X86_64, 0x4000_0000 + 39, &[]), ALLOW);

@@ -16,7 +16,7 @@ const ENOSYS: u32 = 0x0005_0026;
 pub fn decide(seccomp: &LinuxSeccomp, machine: &str, call: &Call) -> u32 {
     let listed = seccomp.architectures().clone().unwrap_or_default();
     let possible = conventions(machine);
-    let x32 = call.audit == 0xc000_003e && call.number >= 0x4000_0000;
+    let x32 = call.audit == 0xc000_003e && (0x4000_0000..u32::MAX).contains(&call.number);
     let fits = |c: &&Convention| c.audit == call.audit && (c.arch == Arch::ScmpArchX32) == x32;
     let Some(convention) = possible.iter().find(fits) else { return 0 };
     if convention.arch != possible[0].arch && !listed.contains(&convention.arch) {
