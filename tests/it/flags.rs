@@ -21,10 +21,10 @@ fn devices_are_given_and_bounded() {
     let script = "stat -c %t:%T /dev/zip; head -c 3 /dev/zip | wc -c; echo x > /dev/zip || echo refused";
     // Major 1, minor 5: what /dev/zero is; the rule for that device lets everybody write it, so another is tried as well.
     assert_eq!(none(&["--device", "/dev/zero:/dev/zip:r"], script), "1:5\n3");
-    let script = "mknod /tmp/kmsg c 1 11; head -c 0 /tmp/kmsg && echo usable";
+    let script = "mknod /tmp/full c 10 237; head -c 0 /tmp/full && echo usable";
     let host = ["--userns", "host"];
-    assert_eq!(none(&[&host[..], &["--device-cgroup-rule", "c 1:11 rwm"]].concat(), script), "usable");
-    let refused = "mknod /tmp/kmsg c 1 11; cat /tmp/kmsg 2>&1 | head -1";
+    assert_eq!(none(&[&host[..], &["--device-cgroup-rule", "c 10:237 rwm"]].concat(), script), "usable");
+    let refused = "mknod /tmp/full c 10 237; cat /tmp/full 2>&1 | head -1";
     assert!(none(&host, refused).contains("Operation not permitted"));
     let lay = Lay::new();
     lay.run(&["run", "--rm", "--device", "/dev/none", "busybox", "true"]).fails(125, "/dev/none");
