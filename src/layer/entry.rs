@@ -59,14 +59,15 @@ pub struct Entry {
     pub gid: u32,
     /// Time of last change of the content.
     pub mtime: Timestamp,
-    /// Length in bytes of a regular file as a reader of it sees it, holes included; 0 for every other kind.
+    /// Length in bytes of a regular file as a reader of it sees it, holes included, at most 16 TiB less a block; 0 for every
+    /// other kind.
     pub size: u64,
     /// Where the data of a sparse file lies, in ascending order, without overlap, within `size`, no empty segment;
     /// `None` for a file without holes. `Some` of nothing is a file that is one hole.
     pub sparse: Option<Vec<Segment>>,
     /// Extended attributes, sorted by name, without repetition. What belongs to overlayfs (`trusted.overlay.`,
     /// `user.overlay.`) or to the machine that made the archive (`security.selinux`, `system.nfs4_acl`) was dropped, and
-    /// so was `user.` on what can't carry it (anything but files and directories).
+    /// so was `user.` on what can't carry it (anything but files and directories). At most 256 KiB in all.
     pub xattrs: Vec<Xattr>,
 }
 
@@ -142,6 +143,6 @@ pub struct Segment {
 pub struct Xattr {
     /// Full name with its namespace, such as `security.capability`; 1 to 255 bytes.
     pub name: Vec<u8>,
-    /// Value, at most 65,536 bytes.
+    /// Value, at most 65,535 bytes.
     pub value: Vec<u8>,
 }

@@ -60,10 +60,28 @@ pub enum Error {
     },
 }
 
+/// What both forms' writers may have against an entry, in the same words.
+pub(super) mod problem {
+    pub const LINKS: &str = "too many symlinks on the way";
+    pub const PARENT: &str = "a parent is no directory";
+    pub const LONG_PATH: &str = "a path over 4095 bytes";
+    pub const LINK_TO_NOTHING: &str = "hard link to what is not in the layer";
+    pub const LINK_TO_DIRECTORY: &str = "hard link to a directory or whiteout";
+    pub const LINK_OVER_TARGET: &str = "hard link to a file in what it replaces";
+}
+
 impl Error {
     /// An [`Error::Entry`] about a path of any bytes.
     pub(super) fn entry(path: &[u8], problem: &'static str) -> Self {
         Error::Entry { path: printable(path), problem }
+    }
+
+    /// Names the archive's entry in an [`Error::Entry`] about a path on the way to it.
+    pub(super) fn at(self, entry: &[u8]) -> Self {
+        match self {
+            Error::Entry { problem, .. } => Error::entry(entry, problem),
+            other => other,
+        }
     }
 
     /// An [`Error::Write`] about a path of any bytes, for `map_err`.

@@ -57,7 +57,7 @@ fn write(blob: impl Read + Send, writer: &mut impl FormWriter<Error = Error>) ->
     stream::beside(blob, |inflated| {
         let mut reader = tar::Reader::new(inflated);
         while let Some(entry) = reader.next_entry()? {
-            writer.entry(&entry, &mut reader.data())?;
+            writer.entry(&entry, &mut reader.data()).map_err(|e| e.at(&entry.path))?;
         }
         writer.finish()?;
         reader.into_inner().finish().map_err(Error::Read)

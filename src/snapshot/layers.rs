@@ -1,6 +1,6 @@
 //! One layer to one detached mount.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::io::Errno;
@@ -22,6 +22,14 @@ pub(super) fn mount(layer: &Layer, via: Via, userns: Option<BorrowedFd<'_>>) -> 
             Ok(mount)
         }
     }
+}
+
+/// Whether a layer hides all that is below it. overlayfs reads the mark of every directory but a layer's root
+/// (`fs/overlayfs/super.c`, `ovl_get_root`).
+pub(super) fn is_opaque(layer: &OwnedFd) -> bool {
+    let path = format!("/proc/self/fd/{}/.", layer.as_raw_fd());
+    let mut value = [0; 1];
+    rustix::fs::getxattr(path, "trusted.overlay.opaque", &mut value) == Ok(1) && value == *b"y"
 }
 
 /// Takes rights from a detached mount, and makes it read-only.

@@ -102,7 +102,16 @@ impl Snapshot {
         // says again of everything below. overlayfs would refuse the second.
         let mut seen = std::collections::HashSet::new();
         let distinct = self.layers.iter().rev().filter(|layer| seen.insert(&layer.path));
-        distinct.map(|layer| layers::mount(layer, self.via, userns)).collect()
+        let mut mounts = Vec::new();
+        for layer in distinct {
+            let mount = layers::mount(layer, self.via, userns)?;
+            let hides_the_rest = layers::is_opaque(&mount);
+            mounts.push(mount);
+            if hides_the_rest {
+                break;
+            }
+        }
+        Ok(mounts)
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, linkat, makedev, mknodat, open
 use rustix::io::Errno;
 
 use super::entry::{Entry, FormWriter, Kind};
-use super::error::{Error, printable};
+use super::error::{Error, printable, problem};
 use super::tar::split;
 use tree::{Attributes, Place, Tree, is_whiteout, path_in, stat};
 
@@ -103,11 +103,10 @@ impl Writer {
     fn hard_link(&mut self, entry: &Entry, target: &[u8]) -> Result<(), Error> {
         let refused = |problem| Error::entry(&entry.path, problem);
         let (target_parent, target_name) = split(target);
-        let from =
-            self.tree.find_dir(target_parent)?.ok_or(refused("hard link to what is not in the layer"))?;
-        let old = stat(&from, target_name)?.ok_or(refused("hard link to what is not in the layer"))?;
+        let from = self.tree.find_dir(target_parent)?.ok_or(refused(problem::LINK_TO_NOTHING))?;
+        let old = stat(&from, target_name)?.ok_or(refused(problem::LINK_TO_NOTHING))?;
         if FileType::from_raw_mode(old.st_mode) == FileType::Directory || is_whiteout(&old) {
-            return Err(refused("hard link to a directory or whiteout"));
+            return Err(refused(problem::LINK_TO_DIRECTORY));
         }
         let (parent, name) = self.parent(&entry.path)?;
         let (path, other) = (path_in(&parent, name)?, path_in(&from, target_name)?);
@@ -115,7 +114,7 @@ impl Writer {
             return Ok(());
         }
         if other.starts_with(&[path.as_slice(), b"/"].concat()) {
-            return Err(refused("hard link to a file in what it replaces"));
+            return Err(refused(problem::LINK_OVER_TARGET));
         }
         self.replace(&parent, name, entry, || {
             linkat(&from.fd, target_name, &parent.fd, name, AtFlags::empty())

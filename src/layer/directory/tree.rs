@@ -15,7 +15,7 @@ use rustix::io::Errno;
 
 use super::attributes;
 use crate::layer::entry::{Timestamp, Xattr};
-use crate::layer::error::Error;
+use crate::layer::error::{Error, problem};
 use crate::layer::tar::{join, split};
 
 /// As many as the kernel follows (`MAXSYMLINKS`).
@@ -79,7 +79,7 @@ impl Tree {
         let place = match self.open(path) {
             Ok(place) => place,
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
-                self.walk(path, true)?.ok_or_else(|| Error::entry(path, "a parent is no directory"))?
+                self.walk(path, true)?.ok_or_else(|| Error::entry(path, problem::PARENT))?
             }
             Err(e) => return Err(Error::write("open", path)(e)),
         };
@@ -200,7 +200,7 @@ impl Tree {
                     Step::Link(target) => {
                         links += 1;
                         if links > MOST_LINKS {
-                            return Err(Error::entry(path, "too many symlinks on the way"));
+                            return Err(Error::entry(path, problem::LINKS));
                         }
                         if target.starts_with(b"/") {
                             place = self.root.clone();
@@ -230,7 +230,7 @@ impl Tree {
                 self.remove(at, name)?;
                 self.mkdir(at, name, Attributes { opaque: true, ..Attributes::default() })?;
             }
-            Some(_) if make => return Err(Error::entry(&path, "a parent of an entry is no directory")),
+            Some(_) if make => return Err(Error::entry(&path, problem::PARENT)),
             Some(_) => return Ok(Step::Missing),
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -249,7 +249,7 @@ enum Step {
 /// The path of `name` in `parent`.
 pub(super) fn path_in(parent: &Place, name: &[u8]) -> Result<Vec<u8>, Error> {
     let path = join(&parent.path, name);
-    if path.len() > PATH { Err(Error::entry(&path, "a path over 4095 bytes")) } else { Ok(path) }
+    if path.len() > PATH { Err(Error::entry(&path, problem::LONG_PATH)) } else { Ok(path) }
 }
 
 /// What stands at `name`, not followed.

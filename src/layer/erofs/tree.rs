@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::format::FileType;
 use crate::layer::entry::{Timestamp, Xattr};
-use crate::layer::error::Error;
+use crate::layer::error::{Error, problem};
 
 /// Most symlinks on the way to one name, as the kernel has it.
 const MAX_LINKS: usize = 40;
@@ -65,7 +65,7 @@ impl Step {
     /// Bytes of the path of a name in it; symlinks can make it longer than any the kernel takes.
     fn length_with(self, name: &[u8], path: &[u8]) -> Result<usize, Error> {
         let length = self.length + name.len() + 1;
-        if length > MAX_PATH + 1 { Err(Error::entry(path, "a path over 4095 bytes")) } else { Ok(length) }
+        if length > MAX_PATH + 1 { Err(Error::entry(path, problem::LONG_PATH)) } else { Ok(length) }
     }
 }
 
@@ -130,11 +130,11 @@ impl Tree {
                 Some(Node::Directory(directory)) => way.push(Step { directory, length }),
                 Some(Node::Leaf(leaf)) => {
                     let Some(target) = self.leaves[leaf].target.clone() else {
-                        return Err(Error::entry(path, "a parent is not a directory"));
+                        return if make { Err(Error::entry(path, problem::PARENT)) } else { Ok(None) };
                     };
                     links += 1;
                     if links > MAX_LINKS {
-                        return Err(Error::entry(path, "too many symbolic links lead to it"));
+                        return Err(Error::entry(path, problem::LINKS));
                     }
                     if target.starts_with(b"/") {
                         way.truncate(1);
@@ -220,16 +220,17 @@ impl Tree {
         let refuse = |problem| Err(Error::entry(path, problem));
         let (parent, name) = split(target);
         let found = self.walk(parent, false)?.and_then(|step| self.get(step.directory, name));
-        let place = self.walk(split(path).0, true)?.map_or(ROOT, |step| step.directory);
+        let leaf = match found {
+            Some(leaf @ Node::Leaf(_)) => leaf,
+            Some(Node::Directory(_) | Node::Whiteout) => return refuse(problem::LINK_TO_DIRECTORY),
+            None => return refuse(problem::LINK_TO_NOTHING),
+        };
+        let place = self.parent(path)?;
         let replaced = self.get(place, split(path).1);
-        match found {
-            Some(leaf @ Node::Leaf(_)) if replaced.is_some_and(|old| self.holds(old, leaf)) => {
-                refuse("hard link to a file in what it replaces")
-            }
-            Some(Node::Leaf(leaf)) => self.place(path, Node::Leaf(leaf)),
-            Some(Node::Directory(_)) => refuse("a hard link to a directory"),
-            Some(Node::Whiteout) | None => refuse("a hard link to something that is not in the layer"),
+        if replaced.is_some_and(|old| self.holds(old, leaf)) {
+            return refuse(problem::LINK_OVER_TARGET);
         }
+        self.place(path, leaf)
     }
 
     /// Whether a directory has a name for something, at any depth.

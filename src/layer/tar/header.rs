@@ -37,6 +37,12 @@ impl Header {
         if prefix.is_empty() { name.to_vec() } else { [prefix, b"/", name].concat() }
     }
 
+    /// Whether GNU's fields for times hold something else: what was written by Go before 1.8, which takes it for a prefix.
+    pub(super) fn has_misplaced_prefix(&self) -> bool {
+        let times = [&self.0[345..357], &self.0[357..369]];
+        self.is_gnu() && times.iter().any(|time| time[0] != 0 && field(time).is_none())
+    }
+
     pub(super) fn link(&self) -> Vec<u8> {
         until_nul(&self.0[157..257]).to_vec()
     }
@@ -66,12 +72,12 @@ impl Header {
         Some((field(&self.0[329..337])?, field(&self.0[337..345])?))
     }
 
-    /// Of a file in GNU's old sparse format: whether its header is one at all.
+    /// Whether it is a header of GNU's own format.
     pub(super) fn is_gnu(&self) -> bool {
         &self.0[257..265] == b"ustar  \0"
     }
 
-    /// Of such a file: its size with holes.
+    /// Of a file in GNU's old sparse format: its size with holes.
     pub(super) fn real_size(&self) -> Option<u64> {
         field(&self.0[483..495]).and_then(|n| u64::try_from(n).ok())
     }

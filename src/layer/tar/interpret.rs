@@ -9,6 +9,10 @@ use crate::layer::error::{Error, printable};
 
 /// The kernel's limit, `PATH_MAX` without its NUL.
 const LINK: usize = 4095;
+/// As many blocks of 4 KiB as EROFS can number, and the largest file of ext4.
+const LARGEST: u64 = (u32::MAX as u64) * 4096;
+/// As many bytes of extended attributes as an inode of EROFS can have, less what overlayfs needs of them.
+const XATTRS: usize = 256 * 1024 - 64;
 
 /// A member whose data is still to come.
 pub(super) struct Member {
@@ -44,6 +48,9 @@ impl Member {
     /// Reads what the header and its extensions say.
     pub(super) fn new(header: &Header, extensions: Extensions) -> Result<Self, &'static str> {
         let pax = extensions.pax.unwrap_or_default();
+        if header.has_misplaced_prefix() {
+            return Err("a prefix where GNU tar has times");
+        }
         let name = agree(extensions.name, pax.path, || header.name())?;
         let kind = kind(header, &name)?;
         let mut member = Self {
@@ -76,6 +83,9 @@ impl Member {
     }
 
     fn set_sparse(&mut self, header: &Header, said: Sparse) -> Result<(), &'static str> {
+        if said == Sparse::default() && self.kind != b'S' {
+            return Ok(());
+        }
         if self.kind == b'S' {
             if !header.is_gnu() || said != Sparse::default() {
                 return Err("sparse file of two formats");
@@ -86,8 +96,15 @@ impl Member {
         }
         self.sparse = match (said.major, said.minor, said.numbers) {
             (Some(1), Some(0), None) => Map::InData,
-            (None, None, None) => return Ok(()),
-            (None | Some(0), None | Some(0 | 1), Some(numbers)) => Map::Numbers(numbers),
+            // Without a version Go takes an empty map for none, and GNU tar does not.
+            (major @ (None | Some(0)), None | Some(0 | 1), Some(numbers))
+                if major.is_some() || !numbers.is_empty() =>
+            {
+                if said.count.is_some_and(|count| count != numbers.len() as u64 / 2) {
+                    return Err("sparse map that disagrees with its count");
+                }
+                Map::Numbers(numbers)
+            }
             _ => return Err("sparse file of an unknown format"),
         };
         if self.kind != b'0' {
@@ -120,11 +137,18 @@ impl Member {
         if kind == Kind::Whiteout {
             return Ok(Some(mark(path, kind)));
         }
+        if self.size > LARGEST {
+            return Err("a file over 16 TiB");
+        }
         let sparse = match numbers {
             Some(numbers) => sparse::map(&numbers, self.size, stored)?,
             None => None,
         };
         let xattrs = xattrs(std::mem::take(&mut self.xattrs), &kind);
+        let room = |xattr: &Xattr| (4 + xattr.name.len() + xattr.value.len()).next_multiple_of(4);
+        if xattrs.iter().map(room).sum::<usize>() > XATTRS {
+            return Err("extended attributes over 256 KiB");
+        }
         let Self { mode, uid, gid, mtime, size, .. } = self;
         Ok(Some(Entry { path, kind, mode, uid, gid, mtime, size, sparse, xattrs }))
     }
@@ -164,7 +188,9 @@ impl Member {
 fn kind(header: &Header, name: &[u8]) -> Result<u8, &'static str> {
     match header.kind() {
         // Archives older than ustar mark directories by a slash.
-        0 | b'0' if name.ends_with(b"/") => Ok(b'5'),
+        0 if name.ends_with(b"/") => Ok(b'5'),
+        // GNU tar takes it for a directory, Go for a file.
+        b'0' | b'7' if name.ends_with(b"/") => Err("a file whose name ends in a slash"),
         0 | b'0' | b'7' => Ok(b'0'),
         kind @ (b'1'..=b'6' | b'S') => Ok(kind),
         _ => Err("unknown type of entry"),

@@ -75,8 +75,7 @@ impl<R: BufRead> Reader<R> {
                 }
                 b'L' => set_once(&mut extensions.name, until_nul(self.body(&header)?)).map_err(malformed)?,
                 b'K' => set_once(&mut extensions.link, until_nul(self.body(&header)?)).map_err(malformed)?,
-                // Global headers are about an archive, not about a root file system: every engine ignores them.
-                b'g' => drop(self.body(&header)?),
+                b'g' => pax::check_global(&self.body(&header)?).map_err(malformed)?,
                 _ => {
                     if let Some(entry) = self.member(&header, std::mem::take(&mut extensions), start)? {
                         return Ok(Some(entry));

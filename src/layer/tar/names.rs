@@ -1,5 +1,7 @@
 //! Names in the archive to paths in the layer, and what names mean by themselves.
 
+use crate::layer::error::problem;
+
 /// The kernel's limits, `PATH_MAX` without its NUL and `NAME_MAX`.
 const PATH: usize = 4095;
 const NAME: usize = 255;
@@ -32,6 +34,10 @@ pub(super) fn interpret(raw: &[u8]) -> Result<Name, &'static str> {
     if path.split(|b| *b == b'/').any(|part| part.starts_with(META) && part != OPAQUE) {
         return Ok(Name::Meta);
     }
+    // It would be a whiteout when this tree is archived again.
+    if parent.split(|b| *b == b'/').any(|part| part.starts_with(WHITEOUT)) {
+        return Err("a whiteout with entries below it");
+    }
     if base == OPAQUE {
         return Ok(Name::Opaque(parent.to_vec()));
     }
@@ -49,12 +55,16 @@ pub(super) fn clean(raw: &[u8]) -> Result<Vec<u8>, &'static str> {
         match part {
             b"" | b"." => {}
             b".." => return Err("`..` in a name"),
-            _ if part.len() > NAME => return Err("a name over 255 bytes"),
+            // What a whiteout hides may have a name of that length.
+            _ if part.strip_prefix(WHITEOUT).unwrap_or(part).len() > NAME => {
+                return Err("a name over 255 bytes");
+            }
             _ => parts.push(part),
         }
     }
     let path = parts.join(&b'/');
-    if path.len() > PATH { Err("a path over 4095 bytes") } else { Ok(path) }
+    let marker = if parts.last().is_some_and(|name| name.starts_with(WHITEOUT)) { WHITEOUT.len() } else { 0 };
+    if path.len() - marker > PATH { Err(problem::LONG_PATH) } else { Ok(path) }
 }
 
 /// The directory and the last part of a clean path; both are empty for the root.

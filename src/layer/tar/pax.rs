@@ -6,9 +6,11 @@ use crate::layer::entry::{Timestamp, Xattr};
 /// Longest extended header that is read, in bytes; Go's archive/tar has the same limit.
 pub(super) const MOST: u64 = 1 << 20;
 
-/// The limits of Linux (`XATTR_NAME_MAX`, `XATTR_SIZE_MAX`).
+/// The limits of Linux (`XATTR_NAME_MAX`) and of EROFS, whose values are a byte shorter than `XATTR_SIZE_MAX`.
 const XATTR_NAME: usize = 255;
-const XATTR_VALUE: usize = 65_536;
+const XATTR_VALUE: usize = 65_535;
+/// Names that are nothing but a namespace.
+const NAMESPACES: [&[u8]; 4] = [b"security.", b"system.", b"trusted.", b"user."];
 
 /// What an extended header sets. Keys that say nothing about a root file system are ignored.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub(super) struct Sparse {
     pub name: Option<Vec<u8>>,
     /// `GNU.sparse.realsize` or `GNU.sparse.size`.
     pub size: Option<u64>,
+    /// How many pairs `numbers` should have (`GNU.sparse.numblocks`).
+    pub count: Option<u64>,
     /// Offset and length in turn, from `GNU.sparse.map` or `GNU.sparse.offset` and `GNU.sparse.numbytes`.
     pub numbers: Option<Vec<u64>>,
 }
@@ -50,6 +54,16 @@ pub(super) fn parse(mut data: &[u8]) -> Result<Pax, &'static str> {
         data = rest;
     }
     Ok(pax)
+}
+
+/// Checks a global header. It is about an archive, so every engine ignores it, but GNU tar applies it to each entry that
+/// follows: one that would change which entries there are is refused.
+pub(super) fn check_global(data: &[u8]) -> Result<(), &'static str> {
+    let Pax { path, link, size, sparse, .. } = parse(data)?;
+    if path.is_some() || link.is_some() || size.is_some() || sparse != Sparse::default() {
+        return Err("global header that changes entries");
+    }
+    Ok(())
 }
 
 /// The record without length and newline, and what follows it.
@@ -81,6 +95,7 @@ fn apply(pax: &mut Pax, key: &[u8], value: &[u8]) -> Result<(), &'static str> {
         b"GNU.sparse.minor" => pax.sparse.minor = number()?,
         b"GNU.sparse.name" => pax.sparse.name = text(value)?,
         b"GNU.sparse.realsize" | b"GNU.sparse.size" => pax.sparse.size = number()?,
+        b"GNU.sparse.numblocks" => pax.sparse.count = number()?,
         b"GNU.sparse.map" => pax.sparse.numbers = Some(numbers(value)?),
         b"GNU.sparse.offset" | b"GNU.sparse.numbytes" => {
             let list = pax.sparse.numbers.get_or_insert_default();
@@ -103,11 +118,11 @@ fn text(value: &[u8]) -> Result<Option<Vec<u8>>, &'static str> {
 }
 
 fn xattr(pax: &mut Pax, name: &[u8], value: &[u8]) -> Result<(), &'static str> {
-    if name.is_empty() || name.len() > XATTR_NAME || name.contains(&0) {
+    if name.is_empty() || name.len() > XATTR_NAME || name.contains(&0) || NAMESPACES.contains(&name) {
         return Err("impossible name of an extended attribute");
     }
     if value.len() > XATTR_VALUE {
-        return Err("extended attribute over 64 KiB");
+        return Err("extended attribute over 65,535 bytes");
     }
     pax.xattrs.push(Xattr { name: name.to_vec(), value: value.to_vec() });
     Ok(())

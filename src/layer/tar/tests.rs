@@ -8,7 +8,7 @@ use crate::layer::entry::{Kind, Segment};
 fn header(name: &[u8], kind: u8, size: u64) -> Header {
     let mut header = Header::new_ustar();
     header.as_old_mut().name[..name.len()].copy_from_slice(name);
-    header.set_entry_type(EntryType::new(kind));
+    header.as_mut_bytes()[156] = kind;
     header.set_mode(0o100_644);
     header.set_uid(0);
     header.set_gid(0);
@@ -97,7 +97,8 @@ fn long_names_of_each_dialect() {
     prefixed.set_cksum();
     let by_gnu = (header(b"././@LongLink", b'L', gnu.len() as u64), gnu.as_bytes());
     let by_pax = (header(b"pax", b'x', pax.len() as u64), pax.as_slice());
-    let global = (header(b"global", b'g', pax.len() as u64), pax.as_slice());
+    let comment = record("comment", "0123456789abcdef");
+    let global = (header(b"global", b'g', comment.len() as u64), comment.as_slice());
     assert_eq!(paths(&archive(&[by_gnu.clone(), (short(), b"")])).unwrap(), [long.as_str()]);
     assert_eq!(
         paths(&archive(&[by_pax.clone(), (short(), b""), (short(), b"")])).unwrap(),

@@ -29,7 +29,7 @@ pub(super) fn same(blob: &[u8], diff_id: &Digest, directory: &Result<Layer, Erro
             );
             compare(directory, image);
         }
-        (Err(_), Err(_)) => {}
+        (Err(directory), Err(image)) => assert_eq!(directory.to_string(), image.to_string()),
         // Without root a directory can't have other owners; an image can.
         (Err(Error::Write { .. }), Ok(_)) if super::skip() => {}
         (directory, image) => panic!("directory: {directory:?}, image: {image:?}"),
