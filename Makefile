@@ -1,4 +1,4 @@
-.PHONY: build test demo bench lint deps
+.PHONY: build test demo bench fuzz lint
 
 build:
 	cargo build --release
@@ -24,6 +24,10 @@ bench:
 	scripts/install-deps bench
 	cargo build --release --bins --example floor
 	benches/run
+
+# Runs every fuzz target for a minute.
+fuzz:
+	scripts/fuzz 60
 
 lint:
 	cargo fmt --all --check

@@ -100,10 +100,12 @@ impl Default for Userns {
 
 /// `[store]`: where images and containers are kept.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StoreConfig {
     /// The store's directory; `--root` and `LAY_ROOT` win over it.
     pub root: Option<PathBuf>,
+    /// Most bytes that a layer may inflate to, such as `20g`; what the disk has room for without.
+    pub max_layer_size: Option<String>,
 }
 
 impl Config {

@@ -34,7 +34,13 @@ impl Context {
 
     /// The store, made if it is missing.
     pub fn store(&self) -> Result<Store, Failure> {
-        Store::open(&self.root).tried(|| format!("cannot open the store {}", self.root.display()))
+        let store = Store::open(&self.root);
+        let store = store.tried(|| format!("cannot open the store {}", self.root.display()))?;
+        let max = self.config.store.max_layer_size.as_deref().map(|text| {
+            let bytes = crate::container::parse_bytes(text).ok().and_then(|bytes| u64::try_from(bytes).ok());
+            bytes.ok_or_else(|| Failure::new(format!("[store] max-layer-size: '{text}' is no size")))
+        });
+        Ok(store.with_max_layer(max.transpose()?))
     }
 
     /// Store, containers and the machine's part of the configuration.

@@ -38,6 +38,20 @@ pub enum Error {
         #[source]
         source: Errno,
     },
+    /// The stream inflates to more than a layer may have.
+    #[error(
+        "the layer inflates to more than {limit} bytes, which is all that [store] max-layer-size or the disk allows"
+    )]
+    TooLarge {
+        /// Most bytes.
+        limit: u64,
+    },
+    /// The archive has more entries than a layer may have.
+    #[error("the layer has more than {limit} entries")]
+    TooMany {
+        /// Most entries.
+        limit: u64,
+    },
     /// The stream is compressed in a way that the image spec does not know.
     #[error("layers compressed with {0} are not supported")]
     Compression(&'static str),

@@ -5,6 +5,8 @@ pub mod directory;
 pub mod entry;
 pub mod erofs;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod stream;
 mod tar;
 #[cfg(test)]
@@ -33,10 +35,11 @@ pub fn unpack(
     form: LayerForm,
 ) -> Result<Layer, Error> {
     let failed = |source| Error::Store { diff_id: *diff_id, source };
+    let room = store.layer_room().map_err(failed)?;
     let ingest = store.layer_ingest(diff_id, form).map_err(failed)?;
     let actual = match form {
-        LayerForm::Directory => write(blob, &mut directory::Writer::new(ingest.path())?)?,
-        LayerForm::Erofs => write(blob, &mut erofs::Writer::new(ingest.path())?)?,
+        LayerForm::Directory => write(blob, room, &mut directory::Writer::new(ingest.path())?)?,
+        LayerForm::Erofs => write(blob, room, &mut erofs::Writer::new(ingest.path())?)?,
     };
     if actual != *diff_id {
         return Err(Error::DiffId { expected: *diff_id, actual });
@@ -52,11 +55,23 @@ pub fn inflate<'a>(stream: impl Read + Send + 'a) -> Result<impl Read + 'a, Erro
     stream::inflater(stream)
 }
 
-/// Feeds a form's writer from a blob; gives the digest of the inflated stream.
-fn write(blob: impl Read + Send, writer: &mut impl FormWriter<Error = Error>) -> Result<Digest, Error> {
-    stream::beside(blob, |inflated| {
+/// Most entries of a layer. Names are kept in memory until the end, some 200 bytes each.
+const MAX_ENTRIES: u64 = 8 << 20;
+
+/// Feeds a form's writer from a blob that inflates to at most `room` bytes; gives the digest of the inflated stream.
+fn write(
+    blob: impl Read + Send,
+    room: u64,
+    writer: &mut impl FormWriter<Error = Error>,
+) -> Result<Digest, Error> {
+    stream::beside(blob, room, |inflated| {
+        let mut entries = 0;
         let mut reader = tar::Reader::new(inflated);
         while let Some(entry) = reader.next_entry()? {
+            entries += 1;
+            if entries > MAX_ENTRIES {
+                return Err(Error::TooMany { limit: MAX_ENTRIES });
+            }
             writer.entry(&entry, &mut reader.data()).map_err(|e| e.at(&entry.path))?;
         }
         writer.finish()?;

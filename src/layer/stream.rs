@@ -1,6 +1,7 @@
 //! The stream of a layer: inflated, and hashed on the way.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use flate2::bufread::MultiGzDecoder;
@@ -73,6 +74,7 @@ pub(super) fn inflater<'a>(mut blob: impl Read + Send + 'a) -> Result<Box<dyn Re
 /// Inflates on a thread of its own, so that two processors are busy, and runs `work` on what comes.
 pub(super) fn beside<T>(
     blob: impl Read + Send,
+    room: u64,
     work: impl FnOnce(Inflated<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut source = inflater(blob)?;
@@ -100,7 +102,11 @@ pub(super) fn beside<T>(
         };
         let thread = std::thread::Builder::new().name("inflate".to_owned()).spawn_scoped(scope, inflate);
         thread.map_err(Error::Read)?;
-        work(Inflated::new(Pieces { arriving, used, piece: Vec::new(), start: 0, end: 0, over: false }))
+        let pieces = Pieces { arriving, used, piece: Vec::new(), start: 0, end: 0, over: false, left: room };
+        let overflown = AtomicBool::new(false);
+        let result = work(Inflated::new(Bounded { pieces, overflown: &overflown }));
+        // Whatever the reader made of the break in its stream.
+        if overflown.into_inner() { Err(Error::TooLarge { limit: room }) } else { result }
     })
 }
 
@@ -126,6 +132,28 @@ struct Pieces {
     start: usize,
     end: usize,
     over: bool,
+    /// Bytes that may still come.
+    left: u64,
+}
+
+/// Breaks the stream when more comes than may.
+struct Bounded<'a> {
+    pieces: Pieces,
+    overflown: &'a AtomicBool,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let n = self.pieces.read(into)?;
+        match self.pieces.left.checked_sub(n as u64) {
+            Some(left) => self.pieces.left = left,
+            None => {
+                self.overflown.store(true, Ordering::Relaxed);
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+        }
+        Ok(n)
+    }
 }
 
 impl Read for Pieces {

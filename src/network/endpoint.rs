@@ -12,8 +12,8 @@ use super::error::Error;
 use super::link::{self, Link, VethPeer};
 use super::mac::Mac;
 use super::port::PortMapping;
-use super::socket::Netlink;
-use super::{address, nft, route};
+use super::socket::{Netlink, visit};
+use super::{address, nft, route, sysctl};
 
 /// Name of the link inside the container.
 const INSIDE: &str = "eth0";
@@ -53,6 +53,7 @@ pub fn attach(netns: BorrowedFd<'_>, endpoint: &Endpoint) -> Result<(), Error> {
         source: std::io::Error::from_raw_os_error(libc::ENODEV),
     })?;
     let mut inside = Netlink::route_in(netns)?;
+    visit(netns, sysctl::ignore_advertisements)??;
     let peer = VethPeer { name: INSIDE, mac: endpoint.mac, netns };
     let name = create(&mut host, &endpoint.owner, &bridge, &peer)?;
     // Where br_netfilter is loaded, what a container sends to its own published port is bridged, not routed.

@@ -49,11 +49,7 @@ impl Netlink {
 
     /// rtnetlink inside `netns`: the calling thread visits it just long enough to make the socket.
     pub fn route_in(netns: BorrowedFd<'_>) -> Result<Self, Error> {
-        let own = File::open("/proc/thread-self/ns/net").map_err(Error::Namespace)?;
-        enter(netns)?;
-        let socket = Self::route();
-        enter(own.as_fd())?;
-        socket
+        visit(netns, Self::route)?
     }
 
     fn open(protocol: isize) -> io::Result<Self> {
@@ -161,6 +157,15 @@ impl Netlink {
             }
         }
     }
+}
+
+/// Does something in a network namespace, which the calling thread visits for just that long.
+pub(super) fn visit<T>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T) -> Result<T, Error> {
+    let own = File::open("/proc/thread-self/ns/net").map_err(Error::Namespace)?;
+    enter(netns)?;
+    let result = work();
+    enter(own.as_fd())?;
+    Ok(result)
 }
 
 fn enter(netns: BorrowedFd<'_>) -> Result<(), Error> {

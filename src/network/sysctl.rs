@@ -29,6 +29,16 @@ pub(super) fn forwards_everywhere() -> bool {
     fs::read_to_string("/proc/sys/net/ipv4/ip_forward").is_ok_and(|text| text.trim_end() == "1")
 }
 
+/// Has links that come into this namespace ignore IPv6 router advertisements: whoever is on the bridge could else become
+/// the way out of all others. A kernel without IPv6 has none.
+pub(super) fn ignore_advertisements() -> Result<(), Error> {
+    let path = PathBuf::from("/proc/sys/net/ipv6/conf/default/accept_ra");
+    match fs::write(&path, "0") {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| Error::Sysctl { path, source }),
+    }
+}
+
 fn path(link: &str, key: &str) -> PathBuf {
     ["/proc/sys/net/ipv4/conf", link, key].iter().collect()
 }

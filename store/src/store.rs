@@ -30,6 +30,8 @@ const LAYOUT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    /// Most bytes that a layer may inflate to; what the disk has room for without.
+    max_layer: Option<u64>,
     /// What the index has still to be told.
     pub(crate) pending: Arc<Mutex<Pending>>,
 }
@@ -90,7 +92,22 @@ impl Store {
     }
 
     fn at(root: &Path) -> Store {
-        Store { root: root.to_path_buf(), pending: Arc::default() }
+        Store { root: root.to_path_buf(), max_layer: None, pending: Arc::default() }
+    }
+
+    /// The same store, with a bound on the bytes that a layer may inflate to.
+    pub fn with_max_layer(self, max_layer: Option<u64>) -> Store {
+        Store { max_layer, ..self }
+    }
+
+    /// Most bytes that a layer may inflate to now: what was set, and never more than the file system has room for.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file system cannot be asked.
+    pub fn layer_room(&self) -> Result<u64> {
+        let stat = rustix::fs::statvfs(&self.root).map_err(|e| Error::io("examine", &self.root)(e.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        Ok(self.max_layer.map_or(free, |max| max.min(free)))
     }
 
     /// The store's directory.

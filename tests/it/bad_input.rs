@@ -211,3 +211,16 @@ fn a_store_of_something_else() {
     lay.run(&["images"]).fails(1, "is not a store of this version");
     std::fs::remove_dir_all(lay.root()).unwrap();
 }
+
+#[test]
+fn a_layer_that_inflates_to_more_than_allowed() {
+    let lay = Lay::new();
+    let address = &Registry::shared().address;
+    let mirror = |more: &str| format!("[registry.\"docker.io\"]\nmirrors = [\"http://{address}\"]\n{more}");
+    lay.configure(&mirror("[store]\nmax-layer-size = \"100k\"\n"));
+    refused(&lay, "busybox", "the layer inflates to more than 102400 bytes");
+    lay.configure(&mirror("[store]\nmax-layer-size = \"much\"\n"));
+    lay.run(&["pull", "busybox"]).fails(1, "'much' is no size");
+    lay.configure(&mirror(""));
+    lay.ok(&["pull", "-q", "busybox"]);
+}

@@ -19,4 +19,5 @@ mod pull;
 mod resources;
 mod run;
 mod seccomp;
+mod security;
 mod support;

@@ -93,6 +93,14 @@ fn host_sys() -> Result<Mount, Error> {
 }
 
 fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount, Error> {
+    // What the kernel is told through /proc must reach the kernel.
+    if request.target.starts_with("/proc") {
+        return Err(Error::Flag {
+            flag: "--volume",
+            value: request.target.display().to_string(),
+            reason: "nothing can be mounted over /proc".to_string(),
+        });
+    }
     let mut options = vec![request.propagation.as_deref().unwrap_or("rprivate")];
     match &request.kind {
         MountKind::Bind(source) => {

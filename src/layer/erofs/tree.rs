@@ -219,7 +219,8 @@ impl Tree {
     pub fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), Error> {
         let refuse = |problem| Err(Error::entry(path, problem));
         let (parent, name) = split(target);
-        let found = self.walk(parent, false)?.and_then(|step| self.get(step.directory, name));
+        let from = self.walk(parent, false)?.map(|step| step.directory);
+        let found = from.and_then(|directory| self.get(directory, name));
         let leaf = match found {
             Some(leaf @ Node::Leaf(_)) => leaf,
             Some(Node::Directory(_) | Node::Whiteout) => return refuse(problem::LINK_TO_DIRECTORY),
@@ -227,22 +228,22 @@ impl Tree {
         };
         let place = self.parent(path)?;
         let replaced = self.get(place, split(path).1);
-        if replaced.is_some_and(|old| self.holds(old, leaf)) {
+        // The name that was told goes with the directory; another name of the same file may not.
+        if replaced.zip(from).is_some_and(|(old, from)| self.is_within(from, old)) {
             return refuse(problem::LINK_OVER_TARGET);
         }
         self.place(path, leaf)
     }
 
-    /// Whether a directory has a name for something, at any depth.
-    fn holds(&self, directory: Node, wanted: Node) -> bool {
-        let mut ahead = vec![directory];
+    /// Whether a directory is another one or stands below it, at any depth.
+    fn is_within(&self, wanted: usize, top: Node) -> bool {
+        let mut ahead = vec![top];
         while let Some(node) = ahead.pop() {
             let Node::Directory(directory) = node else { continue };
-            let names = self.directories[directory].names.values();
-            if names.clone().any(|node| *node == wanted) {
+            if directory == wanted {
                 return true;
             }
-            ahead.extend(names.copied());
+            ahead.extend(self.directories[directory].names.values().copied());
         }
         false
     }

@@ -1,6 +1,6 @@
 //! Whole archives. What GNU tar and Go's archive/tar say of each is in the expectations.
 
-use tar::{Builder, EntryType, Header};
+use tar::{Builder, Header};
 
 use super::*;
 use crate::layer::entry::{Kind, Segment};

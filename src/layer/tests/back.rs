@@ -1,5 +1,6 @@
 //! The way back: what was changed on top of a layer, archived and applied again, gives the same tree.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -52,14 +53,22 @@ fn root_of(mount: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}/.", mount.as_raw_fd()))
 }
 
-/// A tree without the times of directories, which no archive of changes can hold for those that did not change.
+/// A tree without the times of directories, which no archive of changes can hold for those that did not change, and
+/// without inode numbers: overlayfs tells of a copied-up file now the lower one's, now its own.
 fn view(root: &Path) -> Listing {
     let mut listing = list(root);
+    listing.values_mut().for_each(|item| item.same_as.clear());
     for item in listing.values_mut().filter(|item| item.kind == "directory") {
         item.mtime = (0, 0);
         item.xattrs.retain(|name, _| !name.starts_with("trusted.overlay."));
     }
     listing
+}
+
+/// Names that stand for one file, by their first.
+fn linked(root: &Path) -> BTreeMap<String, String> {
+    let names = list(root).into_iter().filter(|(_, item)| item.links > 1 && item.kind != "character device");
+    names.map(|(path, item)| (path, item.same_as)).collect()
 }
 
 fn there_and_back(base: Vec<(u8, usize, usize)>, changes: Vec<(u8, usize, usize)>, form: LayerForm) {
@@ -88,12 +97,15 @@ fn there_and_back(base: Vec<(u8, usize, usize)>, changes: Vec<(u8, usize, usize)
     let bytes = archived();
     assert_eq!(bytes, archived(), "the same change gives the same archive");
     let top = layer_of(&store, &bytes, form);
+    let other = Store::open(&temp.path().join("other")).unwrap();
+    let layer_root = layer_of(&other, &bytes, LayerForm::Directory).path;
     let again = Snapshot { layers: vec![base, top], ..Snapshot::default() }.mount(None).unwrap();
     let found = view(&root_of(&again));
     for (path, item) in &expected {
         assert_eq!(found.get(path), Some(item), "{path}");
     }
     assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    assert_eq!(linked(&layer_root), linked(&dir.join("upper")), "names of the same file");
 }
 
 #[test]

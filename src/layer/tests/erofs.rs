@@ -80,7 +80,7 @@ fn files_around_the_size_of_a_block() {
     let mut archive = Archive::new();
     for size in [0, 1, 4031, 4032, 4033, 4095, 4096, 4097, 8191, 8192, 12_345, 300_000] {
         let data: String = (0..size).map(|n| char::from(b'a' + (n % 23) as u8)).collect();
-        archive = archive.file(&format!("dir/file{size}"), &data);
+        archive = archive.file(format!("dir/file{size}"), &data);
     }
     bench.plain(archive).unwrap();
 }
@@ -90,7 +90,7 @@ fn a_directory_of_many_names() {
     let bench = super::Bench::new();
     let mut archive = Archive::new();
     for n in 0..5_000 {
-        archive = archive.file(&format!("many/{n:0width$}", width = 5 + n % 80), "");
+        archive = archive.file(format!("many/{n:0width$}", width = 5 + n % 80), "");
     }
     bench.plain(archive).unwrap();
 }
@@ -102,7 +102,7 @@ fn a_hundred_thousand_names_and_a_file_over_four_gigabytes() {
     let store = Store::open(temp.path()).unwrap();
     let mut archive = Archive::new();
     for n in 0..100_000 {
-        archive = archive.file(&format!("many/{n:06}"), "");
+        archive = archive.file(format!("many/{n:06}"), "");
     }
     // 5 GiB of which only the last three bytes are no hole (GNU.sparse, version 0.1).
     let size = (5u64 << 30).to_string();

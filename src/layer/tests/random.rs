@@ -24,8 +24,8 @@ fn add(archive: Archive, (kind, name, other): (u8, usize, usize)) -> Archive {
         2 => archive.file(name.trim_end_matches('/'), "content"),
         3 | 4 => archive.symlink(name, target),
         5 => archive.link(name, NAMES[other]),
-        6 => archive.file(&whiteout(), ""),
-        7 => archive.file(&format!("{name}/.wh..wh..opq"), ""),
+        6 => archive.file(whiteout(), ""),
+        7 => archive.file(format!("{name}/.wh..wh..opq"), ""),
         _ => archive.add(name, EntryType::Fifo, "", b"", |_| ()),
     }
 }

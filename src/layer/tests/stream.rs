@@ -130,3 +130,27 @@ fn compressions_are_told_by_media_type_and_magic() {
     let error = Compression::of_magic(b"BZh91AY").unwrap_err();
     assert_eq!(error.to_string(), "layers compressed with bzip2 are not supported");
 }
+
+#[test]
+fn a_stream_that_inflates_to_more_than_allowed_is_refused() {
+    if skip() {
+        return;
+    }
+    // A thousand times smaller than what it holds.
+    let zeros = "\0".repeat(64 << 20);
+    let bomb = Archive::new().file("zeros", &zeros).bytes();
+    let blobs = [gzip(&bomb), zstd::encode_all(bomb.as_slice(), 1).unwrap(), bomb.clone()];
+    for form in [LayerForm::Erofs, LayerForm::Directory] {
+        for blob in &blobs {
+            let temp = tempfile::tempdir().unwrap();
+            let store = lay_store::Store::open(&temp.path().join("store")).unwrap();
+            let diff_id = Digest::of(&bomb);
+            let bounded = store.clone().with_max_layer(Some(bomb.len() as u64 - 1));
+            let error = unpack(&bounded, blob.as_slice(), &diff_id, form).unwrap_err();
+            assert!(matches!(error, Error::TooLarge { limit } if limit == bomb.len() as u64 - 1), "{error}");
+            assert_eq!(std::fs::read_dir(temp.path().join("store/layers")).unwrap().count(), 0);
+            let bounded = store.with_max_layer(Some(bomb.len() as u64));
+            unpack(&bounded, blob.as_slice(), &diff_id, form).unwrap();
+        }
+    }
+}

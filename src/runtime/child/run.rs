@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
+use std::io::Read;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -45,6 +46,7 @@ pub(super) fn execute(
         errno: errno.raw_os_error(),
     };
     let path = find(command, &process.env).map_err(failed)?;
+    refuse_own(&path).map_err(failed)?;
     if let Some(program) = &process.seccomp {
         filter(program, channel)?;
     }
@@ -95,6 +97,29 @@ fn check_cwd() -> Outcome<()> {
     let cwd = rustix::process::getcwd(Vec::new()).step(|| "read the working directory".to_string())?;
     let result = if cwd.to_bytes().starts_with(b"/") { Ok(()) } else { Err(Errno::NOENT) };
     result.step(|| "find the working directory below the root".to_string())
+}
+
+/// The runtime's own binary, which only magic links lead to here, is not executed: with the container's libraries it would
+/// do what the container wants, and be a file of the host that it could try to write.
+fn refuse_own(path: &CStr) -> Result<(), Errno> {
+    // Without /proc there is no such link.
+    let Ok(own) = rustix::fs::stat("/proc/self/exe") else { return Ok(()) };
+    let mut path = path.to_bytes().to_vec();
+    // As deep as the kernel follows interpreters (`fs/exec.c`).
+    for _ in 0..5 {
+        let file = Path::new(std::ffi::OsStr::from_bytes(&path));
+        // An interpreter that is not there is for the kernel to tell of.
+        let Ok(found) = rustix::fs::stat(file) else { break };
+        if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) {
+            return Err(Errno::ACCESS);
+        }
+        let mut start = [0; 256];
+        let read = std::fs::File::open(file).and_then(|mut file| file.read(&mut start)).unwrap_or(0);
+        let Some(line) = start[..read].strip_prefix(b"#!") else { break };
+        let line = line.split(|b| *b == b'\n').next().unwrap_or_default().trim_ascii_start();
+        path = line.split(|b| b.is_ascii_whitespace()).next().unwrap_or_default().to_vec();
+    }
+    Ok(())
 }
 
 /// Looks a command up in the `PATH` that it will have, as execvp(3) does.

@@ -46,9 +46,9 @@ fn symlinks_lead_nowhere_outside() {
                 .symlink("rel", &up)
                 .file("rel/new", "inside too")
                 // Over the link itself, not through it.
-                .symlink("over", &format!("{}/file", canary.display()))
+                .symlink("over", format!("{}/file", canary.display()))
                 .file("over", "a file")
-                .symlink("mode", &format!("{}/file", canary.display()))
+                .symlink("mode", format!("{}/file", canary.display()))
                 .add("mode", EntryType::Directory, "", b"", |h| h.set_mode(0o777))
                 .symlink("attributes", canary.to_str().unwrap())
                 .pax(&[("SCHILY.xattr.user.evil", b"1")])

@@ -42,6 +42,12 @@ fn hard_links() {
             new().file("f", "1").link("g", "f").link("g", "f"),
             "f=1, g => f",
         ),
+        gives(
+            "over a directory with another name of the same",
+            new().file("f", "1").link("d/l", "f").link("d", "f"),
+            "d=1, f => d",
+        )
+        .tar("it keeps the directory"),
         gives("to itself", new().file("f", "1").link("f", "f"), "f=1").umoci("it removes the file first"),
         gives("to itself by another path", new().file("d/f", "1").link("./d/f", "/d//f"), "d/, d/f=1")
             .umoci("it removes the file first"),
