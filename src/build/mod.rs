@@ -2,4 +2,5 @@
 //!
 //! Nothing here reads a file, asks the network or runs anything: text and values go in, typed values come out.
 
+pub mod containerfile;
 pub mod expand;
