@@ -4,3 +4,4 @@
 
 pub mod containerfile;
 pub mod expand;
+pub mod ignore;
