@@ -5,3 +5,4 @@
 pub mod containerfile;
 pub mod expand;
 pub mod ignore;
+pub mod plan;

@@ -200,6 +200,19 @@ impl MountRequest {
             .map(Word::as_str)
     }
 
+    /// Its type, if that holds no variable.
+    pub fn kind(&self) -> Option<MountKind> {
+        match self
+            .options
+            .iter()
+            .rfind(|option| option.key == "type")
+            .and_then(|option| option.value.as_ref())
+        {
+            Some(word) => kind(word.as_str().to_owned()).ok(),
+            None => Some(Bind),
+        }
+    }
+
     /// The mount with the values that `value` gives for the words.
     ///
     /// # Errors
