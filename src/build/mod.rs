@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a file, asks the network or runs anything: text and values go in, typed values come out.
 
+pub mod check;
 pub mod containerfile;
 pub mod expand;
 pub mod ignore;

@@ -14,6 +14,7 @@ mod parse;
 mod ports;
 mod span;
 mod suggest;
+mod visit;
 mod words;
 
 #[cfg(test)]

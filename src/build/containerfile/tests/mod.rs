@@ -4,6 +4,7 @@ mod copying;
 mod errors;
 mod instructions;
 mod lines;
+mod random;
 mod runs;
 
 use super::{Containerfile, Kind, ParseError};
