@@ -47,6 +47,7 @@ impl<'a> Part<'a> {
         let mut fields = Vec::new();
         let mut start = None;
         let mut quote = None;
+        let mut end = self.text.len();
         let mut chars = self.text.char_indices();
         while let Some((at, ch)) = chars.next() {
             if quote.is_none() && ch.is_whitespace() {
@@ -57,15 +58,18 @@ impl<'a> Part<'a> {
             }
             start.get_or_insert(at);
             if ch == escape && quote != Some('\'') {
-                chars.next();
+                // At the very end it escapes nothing and means nothing.
+                if chars.next().is_none() {
+                    end = at;
+                }
             } else if quote == Some(ch) {
                 quote = None;
             } else if quote.is_none() && matches!(ch, '\'' | '"') {
                 quote = Some(ch);
             }
         }
-        if let Some(start) = start {
-            fields.push(self.from(start));
+        if let Some(start) = start.filter(|&start| start < end) {
+            fields.push(Part { text: &self.text[start..end], at: self.at + start });
         }
         fields
     }

@@ -57,6 +57,9 @@ fn environment_and_labels() {
     assert_eq!(pairs("ENV ONE TWO= THREE=world"), expected(&[("ONE", "TWO= THREE=world")], true));
     assert_eq!(pairs("LABEL \"com.example.a b\"=x"), expected(&[("\"com.example.a b\"", "x")], false));
     assert_eq!(pairs("LABEL a   b  c"), expected(&[("a", "b  c")], true));
+    // An escape character at the end escapes nothing.
+    assert_eq!(pairs("ENV a=b \\ \\\n\n"), expected(&[("a", "b")], false));
+    assert_eq!(pairs("ENV a=b\\ \\\n\n"), expected(&[("a", "b")], false));
     assert_eq!(wrong("ENV"), (1, 1, "ENV needs name=value".into()));
     assert_eq!(wrong("ENV a"), (1, 5, "ENV needs name=value".into()));
     assert_eq!(wrong("ENV a=b c"), (1, 9, "\"c\" holds no =".into()));
