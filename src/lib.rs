@@ -2,6 +2,7 @@
 //!
 //! Data moves one way: registry → store → layer → snapshot → runtime. A module never reaches back up that chain.
 
+pub mod build;
 pub mod cli;
 pub mod config;
 pub mod container;
