@@ -90,6 +90,9 @@ pub struct CreateFlags {
     /// Signal that asks the container to stop
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
+    /// Resource group whose limits it shares
+    #[arg(long, value_name = "NAME", help_heading = "Limits")]
+    group: Option<String>,
     /// Write the container's id to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -148,6 +151,7 @@ impl CreateFlags {
             cap_add: self.cap_add.clone(),
             cap_drop: self.cap_drop.clone(),
             security: Security::parse(&self.security_opt).tried(bad)?,
+            group: self.group.clone(),
             cidfile: self.cidfile.clone(),
         })
     }

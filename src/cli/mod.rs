@@ -10,6 +10,7 @@ mod export;
 mod failure;
 mod filter;
 mod flags;
+mod group;
 mod history;
 mod human;
 mod images;
@@ -81,6 +82,8 @@ enum Command {
     Kill(kill::Kill),
     /// Change the limits of containers
     Update(Box<update::Update>),
+    /// Manage resource groups, whose limits containers share
+    Group(group::Group),
     /// Show what containers use
     Stats(stats::Stats),
     /// Wait until containers end, and print their exit codes
@@ -160,6 +163,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Stop(command) => command.run(&context),
         Command::Update(command) => command.run(&context),
         Command::Stats(command) => command.run(&context),
+        Command::Group(command) => command.run(&context),
         Command::Kill(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),

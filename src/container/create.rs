@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::error::Error;
 use super::files::{on, write_json};
+use super::group::Groups;
 use super::id::new_id;
 use super::launch::Environment;
 use super::options::Options;
@@ -44,7 +45,11 @@ pub fn create(
     if let Some(missing) = image.layers.iter().find(|diff_id| env.store.layer(diff_id).is_none()) {
         return Err(Error::MissingLayer(*missing));
     }
-    let record = record_of(image, image_name, options)?;
+    let mut record = record_of(image, image_name, options)?;
+    match &record.options.group {
+        Some(group) => drop(Groups::new(env).find(group)?),
+        None => record.options.group = Groups::new(env).place(image_name, &record.args)?,
+    }
     let dir = env.containers.dir(&record.id);
     let making = env.containers.making(false)?;
     DirBuilder::new().mode(0o700).create(&dir).map_err(on("create", &dir))?;

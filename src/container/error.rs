@@ -47,6 +47,28 @@ pub enum Error {
         "invalid container name '{0}': it needs at least two letters, digits, '_', '.' or '-', and begins with a letter or digit"
     )]
     InvalidName(String),
+    /// No resource group has this name.
+    #[error("no such resource group: {0}")]
+    NoGroup(String),
+    /// The group's name is taken.
+    #[error("there is a resource group {0} already")]
+    GroupExists(String),
+    /// Something runs in the group.
+    #[error("resource group {name} is in use by {by}")]
+    GroupInUse {
+        /// The group.
+        name: String,
+        /// What is in it.
+        by: String,
+    },
+    /// A file of groups or rules cannot be understood.
+    #[error("line {line}: {reason}")]
+    GroupFile {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The operation needs a running container.
     #[error("container {0} is not running")]
     NotRunning(String),

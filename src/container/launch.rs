@@ -9,10 +9,11 @@ use lay_store::Store;
 
 use super::error::Error;
 use super::files::{on, write, write_json};
+use super::group::Groups;
 use super::idrange::IdPool;
 use super::options::{NetworkMode, UsernsMode};
 use super::process::ProcessId;
-use super::record::{Container, Running};
+use super::record::{Container, Record, Running};
 use super::rootfs::snapshot;
 use super::set::Containers;
 use super::spec::{self, Facts};
@@ -47,6 +48,14 @@ impl Environment {
 
     pub(super) fn addresses(&self) -> Allocator {
         Allocator::new(self.store.root().join("networks"))
+    }
+
+    /// Where a container's control group stands, below each hierarchy.
+    pub(super) fn cgroup_of(&self, record: &Record) -> String {
+        match &record.options.group {
+            Some(group) => format!("{}/{}", Groups::new(self).path(group), record.id),
+            None => format!("{}/{}", self.cgroup_parent.trim_end_matches('/'), record.id),
+        }
     }
 
     /// Whether a claim on an id range or an address still counts: its container exists and was not found dead.
@@ -155,7 +164,10 @@ fn claim(
         (None, NetworkMode::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         (None, _) => container.short_id().to_string(),
     };
-    let cgroup = format!("{}/{}", env.cgroup_parent.trim_end_matches('/'), record.id);
+    if let Some(group) = &record.options.group {
+        Groups::new(env).ensure(group)?;
+    }
+    let cgroup = env.cgroup_of(record);
     Ok(Facts { config, identity, first_id, address, hostname, cgroup })
 }
 

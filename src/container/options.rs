@@ -89,6 +89,9 @@ pub struct Options {
     /// What it shares with the host, and is given of it.
     #[serde(default)]
     pub isolation: Isolation,
+    /// `--group`.
+    #[serde(default)]
+    pub group: Option<String>,
     /// `--cidfile`.
     pub cidfile: Option<PathBuf>,
 }

@@ -33,8 +33,7 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
             first = Err(error);
         }
     };
-    let cgroup = format!("{}/{}", env.cgroup_parent.trim_end_matches('/'), id);
-    step(remove_cgroup(&cgroup, &mut down));
+    step(remove_cgroup(&env.cgroup_of(&container.record), &mut down));
     step(disconnect(env, container, running.as_ref()));
     step(env.addresses().release(id).map_err(Error::from));
     match running.as_ref().map(|r| r.first_id) {

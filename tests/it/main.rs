@@ -8,6 +8,7 @@ mod bad_input;
 mod durability;
 mod flags;
 mod forms;
+mod groups;
 mod images;
 mod isolation;
 mod lifecycle;

@@ -80,6 +80,11 @@ impl Cgroup {
         Ok(Self { path, on })
     }
 
+    /// Whether it is in any hierarchy.
+    pub fn is_there(&self) -> bool {
+        self.on.iter().next().is_some()
+    }
+
     /// Its path below the hierarchies' roots, with a leading slash.
     pub fn path(&self) -> PathBuf {
         Path::new("/").join(&self.path)
