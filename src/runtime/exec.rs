@@ -81,27 +81,37 @@ pub fn exec(
 /// The parent's side of the conversation.
 fn follow(channel: &Channel, agent: Option<&Agent>) -> Result<(Process, Option<OwnedFd>), Error> {
     channel.send(&Message::Mapped, &[]).map_err(Error::Channel)?;
-    let (process, mut fds) = match receive(channel)? {
-        Some((Message::Forked(pid), mut fds)) => {
-            let pidfd = fds.pop().ok_or(Error::Died)?;
-            (Process::new(pid, pidfd), fds)
-        }
-        Some(_) | None => return Err(Error::Died),
-    };
-    let outcome = (|| {
-        match receive(channel)? {
-            Some((Message::Ready, terminal)) => fds.extend(terminal),
-            Some(_) | None => return Err(Error::Died),
-        }
-        channel.send(&Message::Go, &[]).map_err(Error::Channel)?;
-        executed(channel, agent, process.pid())
-    })();
-    match outcome {
-        Ok(()) => Ok((process, fds.pop())),
+    let (process, terminal) = both(channel)?;
+    let executed = channel
+        .send(&Message::Go, &[])
+        .map_err(Error::Channel)
+        .and_then(|()| executed(channel, agent, process.pid()));
+    match executed {
+        Ok(()) => Ok((process, terminal)),
         Err(error) => {
             let _ = process.kill(libc::SIGKILL);
             let _ = process.wait();
             Err(error)
+        }
+    }
+}
+
+/// The process that was forked and its terminal: one side tells that it forked, the other that it is ready, and which is
+/// first depends on the moment.
+fn both(channel: &Channel) -> Result<(Process, Option<OwnedFd>), Error> {
+    let (mut process, mut ready) = (None, None);
+    loop {
+        match receive(channel)? {
+            Some((Message::Forked(pid), mut fds)) => {
+                process = Some(Process::new(pid, fds.pop().ok_or(Error::Died)?));
+            }
+            Some((Message::Ready, mut fds)) => ready = Some(fds.pop()),
+            Some(_) | None => return Err(Error::Died),
+        }
+        if ready.is_some()
+            && let Some(process) = process.take()
+        {
+            return Ok((process, ready.flatten()));
         }
     }
 }
