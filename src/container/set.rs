@@ -193,6 +193,16 @@ impl Containers {
         Ok(())
     }
 
+    /// Frees every name that leads to this id, which no record names: its maker was killed between the two.
+    pub(super) fn release_names_of(&self, id: &str) -> Result<(), Error> {
+        let names = self.root.join("names");
+        for entry in fs::read_dir(&names).map_err(on("read", &names))? {
+            let name = entry.map_err(on("read", &names))?.file_name();
+            self.release_name(&name.to_string_lossy(), id)?;
+        }
+        Ok(())
+    }
+
     fn owner_of(&self, name: &str) -> Result<Option<String>, Error> {
         let link = self.name_link(name);
         match fs::read_link(&link) {
@@ -228,6 +238,10 @@ mod tests {
         fs::remove_dir(set.dir(&a)).unwrap();
         set.reserve_name(Some("web"), &b).unwrap();
         set.release_name("web", &a).unwrap();
-        assert_eq!(set.owner_of("web").unwrap(), Some(b));
+        assert_eq!(set.owner_of("web").unwrap(), Some(b.clone()));
+        set.release_names_of(&a).unwrap();
+        assert_eq!(set.owner_of("web").unwrap(), Some(b.clone()));
+        set.release_names_of(&b).unwrap();
+        assert_eq!(set.owner_of("web").unwrap(), None);
     }
 }

@@ -128,5 +128,11 @@ fn sweep_half_made(env: &Environment, dir: &std::path::Path) -> Result<(), Error
         // Nobody makes a directory just now, so its maker is gone.
         Err(_) => env.containers.making(true)?.is_some(),
     };
-    if free { remove_dir(dir) } else { Ok(()) }
+    if !free {
+        return Ok(());
+    }
+    // The name first: while the directory is there, the next sweep comes back to it.
+    let id = dir.file_name().unwrap_or_default().to_string_lossy();
+    env.containers.release_names_of(&id)?;
+    remove_dir(dir)
 }
