@@ -6,18 +6,20 @@ use jiff::Timestamp;
 use oci_spec::runtime::{LinuxDeviceCgroupBuilder, LinuxNamespaceType, LinuxResources, Spec};
 
 use super::command::Create;
+use super::config;
 use super::error::Error;
 use super::io;
+use super::log::Log;
 use super::record::{Containers, Record, write};
 use crate::container::ProcessId;
 use crate::runtime::cgroup::Cgroup;
 use crate::runtime::{self, Created, Directory, Gate, Io, Subject};
 
 /// Makes a container that waits for its start.
-pub fn create(containers: &Containers, command: &Create, systemd: bool) -> Result<u8, Error> {
+pub fn create(containers: &Containers, command: &Create, systemd: bool, log: &Log) -> Result<u8, Error> {
     let pid_file = command.pid_file.as_deref().map(absolute).transpose()?;
     let console_socket = command.console_socket.as_deref().map(absolute).transpose()?;
-    let (spec, bundle) = load(command, systemd)?;
+    let (spec, bundle) = load(command, systemd, log)?;
     let process = spec.process().clone().unwrap_or_default();
     let io = io::detached(&process, console_socket.as_deref())?;
     let (mut created, record) = make(containers, command, &spec, &bundle, io, true)?;
@@ -43,10 +45,10 @@ pub fn create(containers: &Containers, command: &Create, systemd: bool) -> Resul
 }
 
 /// Reads a bundle and goes there, since its paths are relative to it.
-pub fn load(command: &Create, systemd: bool) -> Result<(Spec, PathBuf), Error> {
+pub fn load(command: &Create, systemd: bool, log: &Log) -> Result<(Spec, PathBuf), Error> {
     let bundle = absolute(&command.bundle)?;
     std::env::set_current_dir(&bundle).map_err(Error::io("change to", &bundle))?;
-    let mut spec = Spec::load("config.json")?;
+    let mut spec = config::spec(Path::new("config.json"), log)?;
     if !spec.version().starts_with("1.") {
         return Err(Error::Usage(format!("config.json is of version {}, not 1.x", spec.version())));
     }

@@ -3,21 +3,23 @@
 use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, Spec, UserBuilder};
 
 use super::command::Exec;
+use super::config;
 use super::error::Error;
 use super::io;
+use super::log::Log;
 use super::record::{Containers, Status, write};
 use crate::container::Foreground;
 use crate::runtime::{self, Target};
 
 /// Runs a further process; in the foreground, waits for its end.
-pub fn exec(containers: &Containers, command: &Exec) -> Result<u8, Error> {
+pub fn exec(containers: &Containers, command: &Exec, log: &Log) -> Result<u8, Error> {
     let container = containers.find(&command.id)?;
     let status = container.status();
     if !matches!(status, Status::Running | Status::Created) {
         return Err(Error::Status { what: "exec in", id: command.id.clone(), status: status.name() });
     }
     let spec = container.spec()?;
-    let process = process(&spec, command)?;
+    let process = process(&spec, command, log)?;
     let record = &container.record;
     let target = Target {
         pid: record.process.pid,
@@ -57,10 +59,9 @@ fn wait(process: &runtime::Process) -> Result<u8, Error> {
 }
 
 /// What a file says, or the container's own process with other words.
-fn process(spec: &Spec, command: &Exec) -> Result<Process, Error> {
+fn process(spec: &Spec, command: &Exec, log: &Log) -> Result<Process, Error> {
     if let Some(path) = &command.process {
-        let data = std::fs::read(path).map_err(Error::io("read", path))?;
-        return serde_json::from_slice(&data).map_err(|source| Error::Json { path: path.clone(), source });
+        return config::process(path, log);
     }
     if command.args.is_empty() {
         return Err(Error::Usage("exec needs a command or --process".to_string()));

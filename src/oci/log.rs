@@ -24,11 +24,20 @@ impl Log {
     /// Tells an error.
     pub fn error(&self, message: &str) {
         let _ = writeln!(std::io::stderr(), "{}: {message}", super::NAME);
+        self.write("error", message);
+    }
+
+    /// Tells what is done without. In the file alone: stderr may be the container's.
+    pub fn warning(&self, message: &str) {
+        self.write("warning", message);
+    }
+
+    fn write(&self, level: &str, message: &str) {
         let Some(mut file) = self.file.as_ref() else { return };
         let time = jiff::Timestamp::now().to_string();
         let _ = match self.format {
-            LogFormat::Json => writeln!(file, "{}", json!({"level": "error", "msg": message, "time": time})),
-            LogFormat::Text => writeln!(file, "time=\"{time}\" level=error msg={message:?}"),
+            LogFormat::Json => writeln!(file, "{}", json!({"level": level, "msg": message, "time": time})),
+            LogFormat::Text => writeln!(file, "time=\"{time}\" level={level} msg={message:?}"),
         };
     }
 }

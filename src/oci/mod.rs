@@ -3,6 +3,7 @@
 //! A thin adapter: flags and files in, calls of the runtime core, states out.
 
 mod command;
+mod config;
 mod create;
 mod delete;
 mod error;
@@ -59,7 +60,7 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
         }
     };
     let log = log::Log::new(oci.log.as_deref(), oci.log_format);
-    match dispatch(oci) {
+    match dispatch(oci, &log) {
         Ok(code) => code,
         Err(error) => {
             log.error(&crate::error::chain(&error));
@@ -68,18 +69,18 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
     }
 }
 
-fn dispatch(oci: Oci) -> Result<u8, Error> {
+fn dispatch(oci: Oci, log: &log::Log) -> Result<u8, Error> {
     use command::Command;
     let containers = Containers::new(oci.root);
     let systemd = oci.systemd_cgroup;
     match oci.command {
-        Command::Create(command) => create::create(&containers, &command, systemd),
+        Command::Create(command) => create::create(&containers, &command, systemd, log),
         Command::Start { id } => start::start(&containers, &id),
         Command::State { id } => list::state(&containers, &id),
         Command::Kill(command) => kill::kill(&containers, &command),
         Command::Delete { force, id } => delete::delete(&containers, &id, force),
-        Command::Run(command) => run::run(&containers, &command, systemd),
-        Command::Exec(command) => exec::exec(&containers, &command),
+        Command::Run(command) => run::run(&containers, &command, systemd, log),
+        Command::Exec(command) => exec::exec(&containers, &command, log),
         Command::List { quiet, format } => list::list(&containers, quiet, format),
         Command::Ps { format, id } => list::ps(&containers, &id, format),
         Command::Pause { id } => kill::pause(&containers, &id, true),

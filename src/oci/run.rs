@@ -2,14 +2,15 @@
 
 use super::command::Run;
 use super::error::Error;
+use super::log::Log;
 use super::record::Containers;
 use super::{create, delete, start};
 use crate::container::Foreground;
 
 /// Creates and starts a container; in the foreground, waits for its end and removes it.
-pub fn run(containers: &Containers, command: &Run, systemd: bool) -> Result<u8, Error> {
+pub fn run(containers: &Containers, command: &Run, systemd: bool, log: &Log) -> Result<u8, Error> {
     if command.detach || command.create.console_socket.is_some() {
-        create::create(containers, &command.create, systemd)?;
+        create::create(containers, &command.create, systemd, log)?;
         let started = start::start(containers, &command.create.id);
         if started.is_err() {
             delete::delete(containers, &command.create.id, true)?;
@@ -20,7 +21,7 @@ pub fn run(containers: &Containers, command: &Run, systemd: bool) -> Result<u8, 
         Some(path) => Some(std::path::absolute(path).map_err(Error::io("find", path))?),
         None => None,
     };
-    let (spec, bundle) = create::load(&command.create, systemd)?;
+    let (spec, bundle) = create::load(&command.create, systemd, log)?;
     let process = spec.process().clone().unwrap_or_default();
     let owner = (process.user().uid(), process.user().gid());
     let (foreground, io) = Foreground::prepare(process.terminal().unwrap_or(false), true, owner)?;

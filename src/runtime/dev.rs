@@ -76,7 +76,7 @@ fn add(mount: &OwnedFd, device: &DevicePlan) -> Result<(), Error> {
 
 fn tmpfs(plan: &MountPlan) -> Result<OwnedFd, crate::kernel::mount::Error> {
     let context = Context::open("tmpfs")?;
-    context.string("source", "tmpfs")?;
+    context.string("source", &plan.source)?;
     for (key, value) in &plan.data {
         match value {
             Some(value) => context.string(key, value)?,

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use oci_spec::runtime::{ContainerState, LinuxSeccomp};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::cgroup::Cgroup;
@@ -51,12 +52,13 @@ pub fn exec(
         |e: rustix::io::Errno| Error::Proc { path: format!("/proc/{}", target.pid).into(), source: e.into() };
     let pid = Pid::from_raw(target.pid).ok_or(Error::Died)?;
     let container = pidfd_open(pid, PidfdFlags::empty()).map_err(gone)?;
+    let root = root_in_our_mounts(target.pid)?;
     let cgroup = target.cgroup.map(Cgroup::open).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
     let joiner = match clone(0).map_err(|e| Error::Clone(e.into()))? {
         Cloned::Child => {
             drop(ours);
-            join::main(&container, target, &plan, io, &theirs)
+            join::main(&container, root.as_ref(), target, &plan, io, &theirs)
         }
         Cloned::Parent { pid, pidfd } => Process::new(pid, pidfd),
     };
@@ -122,4 +124,19 @@ fn receive(channel: &Channel) -> Result<Option<(Message, Vec<OwnedFd>)>, Error> 
         Some((Message::Failed(failure), _)) => Err(failure.into()),
         other => Ok(other),
     }
+}
+
+/// The root of a container that has no mount namespace of its own, which joining that namespace would not lead to.
+fn root_in_our_mounts(pid: i32) -> Result<Option<OwnedFd>, Error> {
+    let namespace = |of: &str| {
+        let path = format!("/proc/{of}/ns/mnt");
+        std::fs::read_link(&path).map_err(Error::proc(&path))
+    };
+    if namespace(&pid.to_string())? != namespace("self")? {
+        return Ok(None);
+    }
+    let path = format!("/proc/{pid}/root");
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(path.as_str(), flags, Mode::empty());
+    root.map(Some).map_err(|e| Error::Proc { path: path.into(), source: e.into() })
 }

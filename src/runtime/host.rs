@@ -13,6 +13,7 @@ use super::mount::{Kind, MountPlan};
 use super::plan::{Plan, ProcessPlan};
 use super::{Rootfs, dev, idmap};
 use crate::kernel::mount;
+use crate::kernel::process::{set_io_priority, set_scheduler};
 
 /// Makes the root and all mounts that the child cannot make, in the order in which the child takes them.
 ///
@@ -24,26 +25,37 @@ pub fn mounts(
     userns: Option<BorrowedFd<'_>>,
 ) -> Result<Vec<OwnedFd>, Error> {
     let mut made = vec![rootfs.mount(userns).map_err(Error::Rootfs)?];
-    for mount in &plan.mounts {
-        match &mount.kind {
-            Kind::Bind { source, recursive, idmap } => {
-                let userns = userns.filter(|_| *idmap);
-                let bind = match of_process(source) {
-                    Some((pid, path)) => mount::clone_from(&namespace(pid, "mnt")?, path),
-                    None => mount::clone_idmapped(source, userns, *recursive),
-                };
-                let bind = bind.map_err(|e| bind_error(mount, e))?;
-                made.push(bind);
-            }
-            Kind::Dev => made.push(dev_of(plan, mount)?),
-            Kind::Cgroup | Kind::New(_) => {}
-        }
+    for mount in plan.mounts.iter().filter(|mount| !plan.child_makes(mount)) {
+        made.extend(of_host(plan, mount, userns)?);
     }
     Ok(made)
 }
 
+/// Makes a mount that comes from the host; none for a new file system.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn of_host(
+    plan: &Plan,
+    mount: &MountPlan,
+    userns: Option<BorrowedFd<'_>>,
+) -> Result<Option<OwnedFd>, Error> {
+    match &mount.kind {
+        Kind::Bind { source, recursive, idmap } => {
+            let userns = userns.filter(|_| *idmap);
+            let bind = match of_process(source) {
+                Some((pid, path)) => mount::clone_from(&namespace(pid, "mnt")?, path),
+                None => mount::clone_idmapped(source, userns, *recursive),
+            };
+            bind.map(Some).map_err(|e| bind_error(mount, e))
+        }
+        Kind::Dev => dev_of(plan, mount).map(Some),
+        Kind::Cgroup | Kind::New(_) => Ok(None),
+    }
+}
+
 /// `/proc/PID/root/PATH`: what a process sees at a path, in its own mount namespace.
-fn of_process(source: &Path) -> Option<(i32, &Path)> {
+pub fn of_process(source: &Path) -> Option<(i32, &Path)> {
     let mut parts = source.strip_prefix("/proc").ok()?.components();
     let pid = parts.next()?.as_os_str().to_str()?.parse().ok()?;
     let is_root = parts.next()?.as_os_str() == "root";
@@ -73,7 +85,7 @@ fn dev_of(plan: &Plan, mount: &MountPlan) -> Result<OwnedFd, Error> {
     dev::make(mount, (uid, gid), &devices.collect::<Result<Vec<_>, Error>>()?)
 }
 
-/// Sets what a process of the container could not set for itself: resource limits and the OOM score.
+/// Sets what a process of the container could not set for itself: resource limits, priorities and the OOM score.
 ///
 /// # Errors
 /// [`Error::Limit`] or [`Error::Proc`].
@@ -84,6 +96,13 @@ pub fn adjust(pid: i32, process: &ProcessPlan) -> Result<(), Error> {
     if let Some(score) = process.oom_score_adj {
         let path = format!("/proc/{pid}/oom_score_adj");
         std::fs::write(&path, score.to_string()).map_err(Error::proc(&path))?;
+    }
+    let refused = |field, e: rustix::io::Errno| Error::Spec { field, reason: e.to_string() };
+    if let Some(scheduler) = &process.scheduler {
+        set_scheduler(pid, scheduler).map_err(|e| refused("process.scheduler", e))?;
+    }
+    if let Some(priority) = process.io_priority {
+        set_io_priority(pid, priority).map_err(|e| refused("process.ioPriority", e))?;
     }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod mount;
 mod namespace;
 mod plan;
 mod process;
+mod schedule;
 mod seccomp;
 
 use std::os::fd::{BorrowedFd, OwnedFd};

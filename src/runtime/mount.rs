@@ -35,6 +35,8 @@ pub struct MountPlan {
     pub destination: PathBuf,
     /// What is mounted.
     pub kind: Kind,
+    /// What mount tables show in the place of a device, for a new file system.
+    pub source: String,
     /// Attributes to set on it.
     pub set: Attr,
     /// Attributes to clear.
@@ -59,6 +61,7 @@ impl MountPlan {
         let mut plan = MountPlan {
             kind: Kind::New(mount.typ().clone().unwrap_or_default()),
             destination,
+            source: source(mount),
             set: Attr::empty(),
             clear: Attr::empty(),
             recursive_attributes: false,
@@ -110,6 +113,12 @@ impl MountPlan {
             self.data.push((key.to_string(), value));
         }
     }
+}
+
+fn source(mount: &Mount) -> String {
+    let kind = || mount.typ().clone().unwrap_or_default();
+    let source = mount.source().as_ref().map(|source| source.to_string_lossy().into_owned());
+    source.filter(|source| !source.is_empty()).unwrap_or_else(kind)
 }
 
 fn bad(destination: &Path, reason: &str) -> Error {

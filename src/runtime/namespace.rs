@@ -27,7 +27,7 @@ impl Namespaces {
     /// Reads `linux.namespaces`.
     ///
     /// # Errors
-    /// When a type stands twice or there is no mount namespace, without which a root cannot be changed.
+    /// When a type stands twice.
     pub fn parse(list: &[LinuxNamespace]) -> Result<Namespaces, Error> {
         let mut namespaces = Namespaces { new: 0, join: Vec::new(), time: None, later: CloneFlags::empty() };
         let mut seen = Vec::new();
@@ -38,10 +38,6 @@ impl Namespaces {
             }
             seen.push(namespace.typ());
             namespaces.add(namespace)?;
-        }
-        if !namespaces.has(CloneFlags::CLONE_NEWNS) {
-            let reason = "a mount namespace of its own is needed".to_string();
-            return Err(Error::Spec { field: "linux.namespaces", reason });
         }
         Ok(namespaces)
     }

@@ -12,10 +12,12 @@ use rustix::thread::CapabilitySet;
 
 use super::device::DevicePlan;
 use super::error::Error;
-use super::mount::MountPlan;
+use super::mount::{Kind, MountPlan};
 use super::namespace::Namespaces;
+use super::schedule;
 use super::seccomp::{Program, compile};
 use crate::kernel::mount::Propagation;
+use crate::kernel::process::Scheduler;
 
 /// All that the child does before it executes the command.
 #[derive(Debug)]
@@ -65,7 +67,7 @@ impl Plan {
         let process = spec.process().as_ref().ok_or_else(|| missing("process"))?;
         let mut namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
         namespaces.set_time_offsets(&time_offsets(linux));
-        refuse(spec, linux, process)?;
+        refuse(spec, linux)?;
         let own_users = namespaces.has(CloneFlags::CLONE_NEWUSER);
         let mappings = |list: &Option<Vec<LinuxIdMapping>>| match own_users {
             true => list.clone().unwrap_or_default(),
@@ -96,17 +98,27 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether the child makes this mount itself, in its place in the order. With a user namespace, the parent does what
+    /// takes the host's root; and only the parent can look into another process's mount namespace.
+    pub fn child_makes(&self, mount: &MountPlan) -> bool {
+        let privileged = !self.namespaces.has(CloneFlags::CLONE_NEWUSER);
+        match &mount.kind {
+            Kind::New(_) | Kind::Cgroup => true,
+            Kind::Dev => privileged,
+            Kind::Bind { source, .. } => privileged && super::host::of_process(source).is_none(),
+        }
+    }
+}
+
 /// What this runtime or this kernel does not do.
-fn refuse(spec: &Spec, linux: &Linux, process: &Process) -> Result<(), Error> {
+fn refuse(spec: &Spec, linux: &Linux) -> Result<(), Error> {
     let unsupported = |what: &str| Err(Error::Unsupported(what.to_string()));
     if linux.intel_rdt().is_some() {
         return unsupported("linux.intelRdt");
     }
     if linux.mount_label().as_ref().is_some_and(|label| !label.is_empty()) && !has_selinux() {
         return unsupported("linux.mountLabel on a kernel without SELinux");
-    }
-    if process.scheduler().is_some() || process.io_priority().is_some() {
-        return unsupported("process.scheduler or process.ioPriority");
     }
     if spec.vm().is_some() {
         return unsupported("vm");
@@ -193,6 +205,10 @@ pub struct ProcessPlan {
     pub no_new_privileges: bool,
     /// For the out-of-memory killer.
     pub oom_score_adj: Option<i32>,
+    /// How its processor time is scheduled.
+    pub scheduler: Option<Scheduler>,
+    /// `ioprio_set(2)`: class and priority in one number.
+    pub io_priority: Option<u16>,
     /// `personality(2)`.
     pub personality: Option<Persona>,
     /// Name of its AppArmor profile.
@@ -245,6 +261,8 @@ impl ProcessPlan {
             rlimits: process.rlimits().clone().unwrap_or_default(),
             no_new_privileges: process.no_new_privileges().unwrap_or(false),
             oom_score_adj: process.oom_score_adj(),
+            scheduler: process.scheduler().as_ref().map(schedule::scheduler).transpose()?,
+            io_priority: process.io_priority().as_ref().map(schedule::io_priority).transpose()?,
             personality: None,
             apparmor: security_module(process.apparmor_profile(), has_apparmor(), "AppArmor")?,
             selinux: security_module(process.selinux_label(), has_selinux(), "SELinux")?,

@@ -10,6 +10,41 @@ use rustix::io::Errno;
 /// How long a thread may take to be gone after it was joined, in milliseconds.
 const PATIENCE_MS: u32 = 100;
 
+/// How a process is scheduled (`struct sched_attr` of sched_setattr(2); times in nanoseconds).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scheduler {
+    /// `SCHED_…`.
+    pub policy: u32,
+    /// `SCHED_FLAG_…`.
+    pub flags: u64,
+    /// For `SCHED_OTHER` and `SCHED_BATCH`: -20 to 19.
+    pub nice: i32,
+    /// For `SCHED_FIFO` and `SCHED_RR`: 1 to 99.
+    pub priority: u32,
+    /// For `SCHED_DEADLINE`: time it needs in each period.
+    pub runtime: u64,
+    /// For `SCHED_DEADLINE`: when it is to have had it.
+    pub deadline: u64,
+    /// For `SCHED_DEADLINE`: length of a period.
+    pub period: u64,
+}
+
+/// Sets how a process is scheduled.
+///
+/// # Errors
+/// The kernel's reason, such as `EPERM` for a real-time policy or `EINVAL` for values that do not fit together.
+pub fn set_scheduler(pid: i32, scheduler: &Scheduler) -> Result<(), Errno> {
+    sys::sched_setattr(pid, scheduler)
+}
+
+/// Sets a process's priority for input and output, in the encoding of ioprio_set(2).
+///
+/// # Errors
+/// The kernel's reason.
+pub fn set_io_priority(pid: i32, priority: u16) -> Result<(), Errno> {
+    sys::ioprio_set(pid, priority)
+}
+
 /// Which side of a clone this is.
 #[derive(Debug)]
 pub enum Cloned {

@@ -54,6 +54,36 @@ pub(super) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// The kernel's `struct sched_attr`, first version (`include/uapi/linux/sched/types.h`).
+#[repr(C)]
+struct SchedAttr {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    runtime: u64,
+    deadline: u64,
+    period: u64,
+}
+
+pub(super) fn sched_setattr(pid: i32, scheduler: &super::Scheduler) -> Result<(), Errno> {
+    let super::Scheduler { policy, flags, nice, priority, runtime, deadline, period } = *scheduler;
+    let size = size_of::<SchedAttr>() as u32;
+    let attr = SchedAttr { size, policy, flags, nice, priority, runtime, deadline, period };
+    // SAFETY: `attr` is a live structure of the size that it says.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, pid, std::ptr::from_ref(&attr), 0) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+pub(super) fn ioprio_set(pid: i32, priority: u16) -> Result<(), Errno> {
+    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+    // SAFETY: the call takes numbers alone.
+    let result =
+        unsafe { libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, libc::c_int::from(priority)) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 pub(super) fn close_range(first: u32, flags: libc::c_uint) -> Result<(), Errno> {
     // SAFETY: only the close-on-exec mark changes (the one caller passes CLOSE_RANGE_CLOEXEC).
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };

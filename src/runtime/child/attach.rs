@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use nix::sched::CloneFlags;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags as Attr, MountPropagationFlags, MoveMountFlags, UnmountFlags};
@@ -10,7 +11,10 @@ use rustix::mount::{MountAttrFlags as Attr, MountPropagationFlags, MoveMountFlag
 use super::{Named, Outcome};
 use crate::kernel::mount::{self, Change, Context};
 use crate::runtime::cgroupfs::CgroupFs;
+use crate::runtime::channel::{Failure, Step};
 use crate::runtime::device::DevicePlan;
+use crate::runtime::error::Error;
+use crate::runtime::host;
 use crate::runtime::mount::{Kind, MountPlan};
 use crate::runtime::plan::Plan;
 
@@ -25,20 +29,32 @@ pub(super) enum Made {
 /// Makes the file systems that belong to the new namespaces.
 pub(super) fn make(plan: &Plan, cgroups: &[CgroupFs]) -> Outcome<Vec<Made>> {
     let mut made = Vec::new();
-    for mount in &plan.mounts {
+    for mount in plan.mounts.iter().filter(|mount| plan.child_makes(mount)) {
         let step = || format!("make the file system for {}", mount.destination.display());
         match &mount.kind {
             Kind::New(kind) => made.push(Made::One(new(kind, mount).step(step)?)),
             Kind::Cgroup => made.push(cgroup(mount, cgroups)?),
-            Kind::Bind { .. } | Kind::Dev => {}
+            Kind::Bind { .. } | Kind::Dev => made.extend(of_host(plan, mount)?.map(Made::One)),
         }
     }
     Ok(made)
 }
 
+fn of_host(plan: &Plan, mount: &MountPlan) -> Outcome<Option<OwnedFd>> {
+    host::of_host(plan, mount, None).map_err(|e| {
+        let source = match &e {
+            Error::Bind { source, .. } => source.errno().raw_os_error(),
+            Error::Device { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            _ => libc::EINVAL,
+        };
+        let step = format!("make the mount for {} ({e})", mount.destination.display());
+        Failure { step: Step::SetUp(step), errno: source }
+    })
+}
+
 fn new(kind: &str, mount: &MountPlan) -> Result<OwnedFd, mount::Error> {
     let context = Context::open(kind)?;
-    context.string("source", kind)?;
+    context.string("source", &mount.source)?;
     for (key, value) in &mount.data {
         match value {
             Some(value) => context.string(key, value)?,
@@ -88,18 +104,23 @@ pub(super) fn enter_root(plan: &Plan, provided: Vec<OwnedFd>, made: Vec<Made>) -
     let (mut provided, mut made) = (provided.into_iter(), made.into_iter());
     let missing = || "receive a mount from the parent".to_string();
     let root = provided.next().ok_or(Errno::BADF).step(missing)?;
-    change_root(root)?;
+    match plan.namespaces.has(CloneFlags::CLONE_NEWNS) {
+        true => change_root(root)?,
+        false => enter_tree(root)?,
+    }
     for mount in &plan.mounts {
-        match mount.kind {
-            Kind::Bind { .. } | Kind::Dev => {
-                let fd = provided.next().ok_or(Errno::BADF).step(missing)?;
-                attributes(&fd, mount)?;
+        let next = match plan.child_makes(mount) {
+            true => made.next(),
+            false => provided.next().map(Made::One),
+        };
+        match next.ok_or(Errno::BADF).step(missing)? {
+            Made::One(fd) => {
+                if matches!(mount.kind, Kind::Bind { .. } | Kind::Dev) {
+                    attributes(&fd, mount)?;
+                }
                 attach(&fd, mount)?;
             }
-            Kind::New(_) | Kind::Cgroup => match made.next().ok_or(Errno::BADF).step(missing)? {
-                Made::One(fd) => attach(&fd, mount)?,
-                Made::Cgroups(tmpfs, below) => attach_cgroups(&tmpfs, below, mount)?,
-            },
+            Made::Cgroups(tmpfs, below) => attach_cgroups(&tmpfs, below, mount)?,
         }
     }
     if !plan.mounts.iter().any(|mount| mount.kind == Kind::Dev) {
@@ -151,6 +172,17 @@ fn change_root(root: OwnedFd) -> Outcome<()> {
     rustix::process::fchdir(&old).step(step)?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "detach the old root".to_string())?;
     rustix::process::chdir("/").step(step)
+}
+
+/// In the host's mount namespace, the root is a tree of its own that is mounted nowhere there: all mounts of the container
+/// are made in it, and go with its last process. Kernels since 6.15 can mount into such a tree.
+fn enter_tree(root: OwnedFd) -> Outcome<()> {
+    let step = || "change to the new root, in the host's mount namespace".to_string();
+    rustix::process::fchdir(&root).step(step)?;
+    rustix::process::chroot(".").step(step)?;
+    // Its end, by the exec, takes the tree apart as soon as nothing uses it any more.
+    std::mem::forget(root);
+    Ok(())
 }
 
 fn attributes(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {

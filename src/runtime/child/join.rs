@@ -11,8 +11,15 @@ use crate::runtime::plan::ProcessPlan;
 use crate::runtime::{Io, Target};
 
 /// Runs the joining process to its end.
-pub fn main(container: &OwnedFd, target: &Target<'_>, process: &ProcessPlan, io: Io, channel: &Channel) -> ! {
-    let Err(failure) = enter_and_execute(container, target, process, io, channel);
+pub fn main(
+    container: &OwnedFd,
+    root: Option<&OwnedFd>,
+    target: &Target<'_>,
+    process: &ProcessPlan,
+    io: Io,
+    channel: &Channel,
+) -> ! {
+    let Err(failure) = enter_and_execute(container, root, target, process, io, channel);
     // If the parent is gone, nobody is left to tell.
     let _ = channel.send(&Message::Failed(failure), &[]);
     exit_now(125)
@@ -20,6 +27,7 @@ pub fn main(container: &OwnedFd, target: &Target<'_>, process: &ProcessPlan, io:
 
 fn enter_and_execute(
     container: &OwnedFd,
+    root: Option<&OwnedFd>,
     target: &Target<'_>,
     process: &ProcessPlan,
     io: Io,
@@ -28,12 +36,17 @@ fn enter_and_execute(
     let (own_users, preserve_fds) = (target.own_users, target.preserve_fds);
     // The parent puts this process into the control group first, so that its child is born there.
     expect(channel, |m| matches!(m, Message::Mapped))?;
-    let mut all =
-        Ns::MOUNT | Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;
+    let mut all = Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;
     all |= Ns::PROCESS_ID | Ns::NETWORK;
     all.set(Ns::USER, own_users);
+    all.set(Ns::MOUNT, root.is_none());
     move_into_thread_name_spaces(container.as_fd(), all)
         .step(|| "enter the container's namespaces".to_string())?;
+    if let Some(root) = root {
+        let step = || "enter the container's root".to_string();
+        rustix::process::fchdir(root).step(step)?;
+        rustix::process::chroot(".").step(step)?;
+    }
     // Its parent is to be the one that waits for it, not this process, which is about to end.
     match clone_again(libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
         Cloned::Parent { pid, pidfd } => {

@@ -29,11 +29,9 @@ impl Memory {
         let Some(memory) = memory else {
             return Ok(Self::default());
         };
+        // What drives a runtime may still send it, and runc takes it.
         if memory.kernel().is_some_and(|n| n != 0 && n != -1) {
-            return Err(Error::Unsupported {
-                setting: "kernel memory limit",
-                reason: "kernels since 5.4 ignore it or count it with the memory limit, which is the one to set",
-            });
+            tracing::warn!("kernel memory limit ignored: kernels since 5.4 count it with the memory limit");
         }
         let limit = Limit::from_signed("memory limit", memory.limit())?;
         Ok(Self {
