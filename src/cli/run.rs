@@ -11,6 +11,7 @@ use super::pull::{pull, reference, with_progress};
 use super::{USAGE, human};
 use crate::container::{self, Attach, Exit};
 use crate::image::{self, Image};
+use crate::runtime::cgroup::settle;
 
 /// When to ask the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -61,6 +62,9 @@ impl Run {
             None => return Err(Failure::new("cannot run: no image was given")),
         };
         let options = self.flags.options(command)?;
+        if !self.detach {
+            settle();
+        }
         let env = context.environment()?;
         let image = self.image(context, &env.store, name)?;
         let failed = |error: container::Error| {

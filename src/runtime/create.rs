@@ -7,7 +7,7 @@ use std::path::Path;
 use nix::sched::CloneFlags;
 use oci_spec::runtime::{ContainerState, Spec};
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, settled};
 use super::channel::{Channel, Failure, Message, Step};
 use super::child::{self, Setup};
 use super::error::Error;
@@ -78,6 +78,7 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
     if plan.hooks.is_some() && setup.subject.is_none() {
         return Err(Error::Unsupported("a hook".to_string()));
     }
+    settled();
     let home = plan.namespaces.enter()?;
     let cloned = clone(plan.namespaces.clone_flags());
     if let Ok(Cloned::Child) = cloned {

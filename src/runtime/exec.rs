@@ -7,7 +7,7 @@ use oci_spec::runtime::{ContainerState, LinuxSeccomp};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, settled};
 use super::channel::{Channel, Message};
 use super::child::join;
 use super::create::executed;
@@ -55,6 +55,7 @@ pub fn exec(
     let root = root_in_our_mounts(target.pid)?;
     let cgroup = target.cgroup.map(Cgroup::open).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
+    settled();
     let joiner = match clone(0).map_err(|e| Error::Clone(e.into()))? {
         Cloned::Child => {
             drop(ours);

@@ -13,6 +13,7 @@ mod knob;
 mod plan;
 mod procs;
 mod request;
+mod settle;
 mod stats;
 mod tree;
 mod v1;
@@ -27,6 +28,7 @@ use rustix::fs::{Mode, OFlags};
 pub use error::{Error, Result};
 pub use find::{Controller, Hierarchies, Hierarchy, Version};
 
+pub use settle::{settle, settled};
 pub use stats::{Io, Stats};
 
 use plan::Plan;
