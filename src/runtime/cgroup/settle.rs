@@ -59,7 +59,7 @@ mod tests {
         let unified = Hierarchy {
             mount: "/sys/fs/cgroup/unified".into(),
             version: Version::V2,
-            ..Hierarchy::default()
+            controllers: Vec::new(),
         };
         assert_eq!(path_in("0::/a:b/c", &unified), Some("/a:b/c"));
         assert_eq!(path_in("4:memory:/x", &unified), None);
