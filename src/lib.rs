@@ -13,5 +13,6 @@ pub mod layer;
 pub mod network;
 pub mod oci;
 pub mod registry;
+pub mod rootless;
 pub mod runtime;
 pub mod snapshot;

@@ -1,14 +1,16 @@
 //! What commands share: configuration, store, containers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lay_store::Store;
 
 use super::failure::{Failure, Tried};
 use crate::config::Config;
 use crate::container::{Containers, Environment};
+use crate::kernel::userns;
 use crate::network::Bridge;
 use crate::registry::{Access, Credentials};
+use crate::runtime::cgroup::delegated;
 use crate::snapshot::{Form, preferred_form};
 
 /// Where images and containers are unless told otherwise.
@@ -58,10 +60,19 @@ impl Context {
                 gateway,
                 mtu: network.mtu,
             },
-            cgroup_parent: self.config.cgroup.parent.clone(),
+            cgroup_parent: self.cgroup_parent(),
             via: self.layer_form()?.0.via(),
             id_pool: (self.config.userns.first_id, self.config.userns.count),
         })
+    }
+
+    /// Where control groups are made; empty where this user may make none.
+    fn cgroup_parent(&self) -> String {
+        if rustix::process::geteuid().is_root() && !userns::nested() {
+            return self.config.cgroup.parent.clone();
+        }
+        let left = delegated().map(|path| Path::new("/").join(path).join("lay"));
+        left.map(|path| path.display().to_string()).unwrap_or_default()
     }
 
     /// How registries are reached.

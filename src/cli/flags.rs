@@ -9,7 +9,8 @@ use super::failure::{Failure, Tried};
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
 use crate::container::{NetworkMode, Options, Security, UsernsMode, parse_tmpfs, parse_volume};
-use crate::network::PortMapping;
+use crate::kernel::userns;
+use crate::network::{PortMapping, Slirp};
 
 /// Flags of commands that create a container.
 #[derive(Args, Debug)]
@@ -122,7 +123,7 @@ impl CreateFlags {
             )));
         }
         let network = network(&self.network)?;
-        if network != NetworkMode::Bridge && !ports.is_empty() {
+        if matches!(network, NetworkMode::None | NetworkMode::Host) && !ports.is_empty() {
             return Err(Failure::new(format!("--publish needs --network bridge, not {}", self.network)));
         }
         Ok(Options {
@@ -165,6 +166,8 @@ fn is_host(entry: &str) -> bool {
 
 fn network(text: &str) -> Result<NetworkMode, Failure> {
     match text {
+        "bridge" | "default" | "slirp4netns" if userns::nested() => user_network(),
+        "slirp4netns" => user_network(),
         "bridge" | "default" => Ok(NetworkMode::Bridge),
         "none" => Ok(NetworkMode::None),
         "host" => Ok(NetworkMode::Host),
@@ -172,9 +175,23 @@ fn network(text: &str) -> Result<NetworkMode, Failure> {
     }
 }
 
+/// What can be had without root.
+fn user_network() -> Result<NetworkMode, Failure> {
+    if Slirp::is_there() {
+        return Ok(NetworkMode::User);
+    }
+    eprintln!(
+        "lay: warning: the container has no network: slirp4netns is not installed, and a bridge needs root"
+    );
+    Ok(NetworkMode::None)
+}
+
 fn userns(text: Option<&str>, privileged: bool) -> Result<UsernsMode, Failure> {
     match text {
-        None if privileged => Ok(UsernsMode::Host),
+        None if privileged || userns::nested() => Ok(UsernsMode::Host),
+        Some("auto") if userns::nested() => Err(Failure::new(
+            "--userns auto needs root: an ordinary user has one range of ids for all containers",
+        )),
         None | Some("auto" | "") => Ok(UsernsMode::Auto),
         Some("host") => Ok(UsernsMode::Host),
         Some(text) => Err(Failure::new(format!("invalid value '{text}' for --userns: it is auto or host"))),

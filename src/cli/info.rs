@@ -6,6 +6,7 @@ use serde_json::json;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::{Format, line, rows};
+use crate::kernel::userns;
 use crate::runtime::cgroup::{Hierarchies, Version};
 
 /// Show how this machine and lay fit together
@@ -45,6 +46,7 @@ impl Info {
             ("Architecture", json!(system.machine().to_string_lossy())),
             ("Cgroups", json!(cgroups()?)),
             ("CgroupParent", json!(env.cgroup_parent)),
+            ("Rootless", json!(!rustix::process::geteuid().is_root() || userns::nested())),
             ("Bridge", json!(env.bridge.name)),
             ("Subnet", json!(env.bridge.subnet.to_string())),
             ("UsernsPool", json!(format!("{}:{}", env.id_pool.0, env.id_pool.1))),

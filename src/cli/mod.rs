@@ -32,6 +32,7 @@ mod ps;
 mod pull;
 mod rm;
 mod rmi;
+mod rootless;
 mod run;
 mod save;
 mod stats;
@@ -155,6 +156,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         return Ok(crate::oci::run(std::iter::once(name).chain(args)));
     }
     let context = Context::new(cli.root)?;
+    rootless::prepare(&cli.command, &context)?;
     match cli.command {
         Command::Run(command) => command.run(&context),
         Command::Exec(command) => command.run(&context),

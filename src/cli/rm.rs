@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::context::Context;
-use super::failure::Failure;
+use super::failure::{Failure, Tried};
 use super::stop::for_each;
 use crate::container;
 
@@ -22,6 +22,18 @@ pub struct Rm {
 }
 
 impl Rm {
+    /// With `--force`, ends those that run.
+    pub fn kill(&self, context: &Context) -> Result<(), Failure> {
+        let env = context.environment()?;
+        for container in self.containers.iter().filter_map(|name| env.containers.find(name).ok()) {
+            if self.force {
+                let stopped = container::stop(&env, &container, Some(9), std::time::Duration::ZERO);
+                stopped.tried(|| format!("cannot remove {}", container.record.name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;

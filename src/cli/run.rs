@@ -9,7 +9,7 @@ use super::flags::CreateFlags;
 use super::output::line;
 use super::pull::{pull, reference, with_progress};
 use super::{USAGE, human};
-use crate::container::{self, Attach, Exit};
+use crate::container::{self, Attach, Exit, Resources};
 use crate::image::{self, Image};
 use crate::runtime::cgroup::settle;
 
@@ -66,6 +66,11 @@ impl Run {
             settle();
         }
         let env = context.environment()?;
+        if env.cgroup_parent.is_empty() && options.resources != Resources::default() {
+            eprintln!(
+                "lay: warning: limits are not applied: no control group was left to this user (see 'lay info')"
+            );
+        }
         let image = self.image(context, &env.store, name)?;
         let failed = |error: container::Error| {
             let code = error.exit_code();

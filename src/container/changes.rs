@@ -9,7 +9,6 @@ use super::launch::Environment;
 use super::record::{Container, Status};
 use super::rootfs::snapshot;
 use crate::layer::archive::{self, Change};
-use crate::runtime::cgroup::Cgroup;
 use crate::snapshot::Snapshot;
 
 /// How a path differs from the image.
@@ -79,7 +78,7 @@ fn upper(container: &Container) -> PathBuf {
 
 fn frozen<T, E: From<Error>>(container: &Container, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let Status::Running(running) = container.status()? else { return work() };
-    let cgroup = Cgroup::open(&running.cgroup).map_err(Error::from)?;
+    let Ok(cgroup) = running.group() else { return work() };
     cgroup.freeze().map_err(Error::from)?;
     let result = work();
     cgroup.thaw().map_err(Error::from)?;

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 /// Errors of the container room.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// No limits, no figures.
+    #[error("it has no control group: none was left to this user (see 'lay info')")]
+    NoCgroup,
     /// A file of the container cannot be used.
     #[error("cannot {operation} {path}")]
     File {

@@ -1,9 +1,11 @@
 //! A further process in a running container.
 
+use std::path::PathBuf;
+
 use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, Spec, UserBuilder};
 
 use super::error::Error;
-use super::files::read_json;
+use super::files::{on, read_json};
 use super::foreground::Foreground;
 use super::launch::Environment;
 use super::record::{Container, Running};
@@ -11,6 +13,7 @@ use super::rootfs::snapshot;
 use super::spec::{all_capabilities, set_env};
 use super::user::{self, Identity};
 use crate::runtime::{Target, exec as execute};
+use crate::snapshot::Files;
 
 /// What to execute, and how.
 #[derive(Clone, Debug, Default)]
@@ -39,7 +42,7 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
     let running = container.require_running()?;
     let missing = || Error::NotRunning(container.record.name.clone());
     let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
-    let (process, identity) = process(env, container, &spec, options)?;
+    let (process, identity) = process(env, container, &running, &spec, options)?;
     let owner = identity.host_ids(running.first_id);
     let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
     let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
@@ -49,8 +52,8 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
 fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) -> Target<'a> {
     Target {
         pid: running.process.pid,
-        cgroup: Some(&running.cgroup),
-        own_users: running.first_id.is_some(),
+        cgroup: Some(running.cgroup.as_str()).filter(|path| !path.is_empty()),
+        own_users: running.first_id.is_some() || running.nested,
         preserve_fds: 0,
         id: &container.record.id,
         bundle: &container.dir,
@@ -62,6 +65,7 @@ fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) ->
 fn process(
     env: &Environment,
     container: &Container,
+    running: &Running,
     spec: &Spec,
     options: &ExecOptions,
 ) -> Result<(Process, Identity), Error> {
@@ -69,7 +73,7 @@ fn process(
     let mut process = spec.process().clone().ok_or_else(missing)?;
     process.set_args(Some(options.args.clone())).set_terminal(Some(options.tty));
     let identity = match &options.user {
-        Some(user) => user::resolve(user, &snapshot(env, container)?.peek()?)?,
+        Some(user) => user::resolve(user, &files(env, container, running)?)?,
         None => identity_of(&process),
     };
     let mut variables = process.env().clone().unwrap_or_default();
@@ -93,6 +97,16 @@ fn process(
         process.set_capabilities(Some(sets.permitted(all).inheritable(none.clone()).ambient(none).build()?));
     }
     Ok((process, identity))
+}
+
+/// The files in which users are looked up. An ordinary user may not mount what the container is made of, but see its root.
+fn files(env: &Environment, container: &Container, running: &Running) -> Result<Files, Error> {
+    if !running.nested {
+        return Ok(snapshot(env, container)?.peek()?);
+    }
+    let root = PathBuf::from(format!("/proc/{}/root", running.process.pid));
+    let file = std::fs::File::open(&root).map_err(on("open", &root))?;
+    Ok(Files::new(file.into()))
 }
 
 fn identity_of(process: &Process) -> Identity {

@@ -20,7 +20,8 @@ use super::spec::{self, Facts};
 use super::streams::{Streams, open_io};
 use super::teardown::teardown;
 use super::user;
-use crate::network::{self, Allocator, Bridge, Endpoint, Published};
+use crate::kernel::userns;
+use crate::network::{self, Allocator, Bridge, Endpoint, Published, Slirp};
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::Via;
 
@@ -33,7 +34,7 @@ pub struct Environment {
     pub containers: Containers,
     /// The default bridge.
     pub bridge: Bridge,
-    /// Parent of all control groups, absolute below each hierarchy.
+    /// Parent of all control groups, absolute below each hierarchy; empty where none can be made.
     pub cgroup_parent: String,
     /// How EROFS layers are mounted.
     pub via: Via,
@@ -50,9 +51,10 @@ impl Environment {
         Allocator::new(self.store.root().join("networks"))
     }
 
-    /// Where a container's control group stands, below each hierarchy.
+    /// Where a container's control group stands, below each hierarchy; empty where none can be made.
     pub(super) fn cgroup_of(&self, record: &Record) -> String {
         match &record.options.group {
+            _ if self.cgroup_parent.is_empty() => String::new(),
             Some(group) => format!("{}/{}", Groups::new(self).path(group), record.id),
             None => format!("{}/{}", self.cgroup_parent.trim_end_matches('/'), record.id),
         }
@@ -76,8 +78,27 @@ pub struct Launched {
     pub process: Process,
     /// Host ends of its standard streams.
     pub streams: Streams,
-    /// Its published ports; they are reserved while this lives.
-    pub published: Option<Published>,
+    /// What keeps its ports reachable while this lives.
+    pub connection: Option<Connection>,
+}
+
+/// What has to live as long as a container's network does.
+#[derive(Debug)]
+pub enum Connection {
+    /// Ports that rules of the kernel lead to it.
+    Rules(Published),
+    /// A network stack of the user's own.
+    User(Slirp),
+}
+
+impl Connection {
+    /// The ports that lead to the container.
+    pub fn ports(&self) -> &[network::PortMapping] {
+        match self {
+            Connection::Rules(published) => published.mappings(),
+            Connection::User(slirp) => slirp.ports(),
+        }
+    }
 }
 
 /// What the supervisor wants of the start.
@@ -129,14 +150,14 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
     })?;
     let mut state = running(&facts, created.pid())?;
     container.write_running(&state)?;
-    let published = connect(env, container, &facts, &created)?;
-    if let Some(published) = &published {
-        state.ports = published.mappings().to_vec();
+    let connection = connect(env, container, &facts, &created)?;
+    if let Some(connection) = &connection {
+        state.ports = connection.ports().to_vec();
         container.write_running(&state)?;
     }
     let (process, console) = created.start()?;
     let streams = Streams::of(console, pipes)?;
-    Ok(Launched { process, streams, published })
+    Ok(Launched { process, streams, connection })
 }
 
 /// Claims what only one container may have: an id range and an address.
@@ -157,7 +178,7 @@ fn claim(
             network::ensure_bridge(&env.bridge)?;
             Some(env.addresses().allocate(&env.bridge, &record.id, None, &alive)?)
         }
-        NetworkMode::None | NetworkMode::Host => None,
+        NetworkMode::None | NetworkMode::Host | NetworkMode::User => None,
     };
     let hostname = match (&record.options.hostname, record.options.network) {
         (Some(name), _) => name.clone(),
@@ -179,6 +200,7 @@ fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
         mac: facts.address.map(|a| network::mac_of(a).to_string()),
         cgroup: facts.cgroup.clone(),
         first_id: facts.first_id,
+        nested: userns::nested(),
         ports: Vec::new(),
     })
 }
@@ -192,13 +214,16 @@ fn write_network_files(env: &Environment, container: &Container, facts: &Facts) 
     let options = &container.record.options;
     let host = options.network == NetworkMode::Host;
     let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let resolv = if options.dns.is_empty() {
-        network::resolv_conf(&resolv, host)
-    } else {
-        options.dns.iter().map(|address| format!("nameserver {address}\n")).collect()
+    let resolv = match (options.dns.as_slice(), options.network) {
+        ([], NetworkMode::User) => format!("nameserver {}\n", Slirp::RESOLVER),
+        ([], _) => network::resolv_conf(&resolv, host),
+        (servers, _) => servers.iter().map(|address| format!("nameserver {address}\n")).collect(),
     };
-    let gateway = env.bridge.gateway;
-    let hosts = network::hosts_file(facts.address, &facts.hostname, &options.add_hosts, gateway);
+    let (address, gateway) = match options.network {
+        NetworkMode::User => (Some(Slirp::ADDRESS), Slirp::GATEWAY),
+        _ => (facts.address, env.bridge.gateway),
+    };
+    let hosts = network::hosts_file(address, &facts.hostname, &options.add_hosts, gateway);
     write(&dir.join("hosts"), hosts.as_bytes())?;
     write(&dir.join("hostname"), format!("{}\n", facts.hostname).as_bytes())?;
     write(&dir.join("resolv.conf"), resolv.as_bytes())
@@ -209,8 +234,12 @@ fn connect(
     container: &Container,
     facts: &Facts,
     created: &runtime::Created,
-) -> Result<Option<Published>, Error> {
+) -> Result<Option<Connection>, Error> {
     let options = &container.record.options;
+    if options.network == NetworkMode::User {
+        let slirp = Slirp::start(created.pid(), &container.dir, &options.ports)?;
+        return Ok(Some(Connection::User(slirp)));
+    }
     let Some(address) = facts.address else {
         if let (NetworkMode::None, Some(netns)) = (options.network, created.netns()) {
             network::loopback_up(netns)?;
@@ -220,7 +249,10 @@ fn connect(
     let Some(netns) = created.netns() else { return Ok(None) };
     let endpoint = endpoint(env, container, address);
     network::attach(netns, &endpoint)?;
-    if endpoint.ports.is_empty() { Ok(None) } else { Ok(Some(network::publish(&endpoint)?)) }
+    match endpoint.ports.is_empty() {
+        true => Ok(None),
+        false => Ok(Some(Connection::Rules(network::publish(&endpoint)?))),
+    }
 }
 
 pub(super) fn endpoint(env: &Environment, container: &Container, address: std::net::Ipv4Addr) -> Endpoint {

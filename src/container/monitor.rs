@@ -44,13 +44,13 @@ pub fn run_attached(env: &Environment, created: Created, attach: Attach) -> Resu
         stdout: Some(stdout.as_fd()),
         stderr: Some(stderr.as_fd()),
     };
-    let Launched { process, streams, published } = launched;
+    let Launched { process, streams, connection } = launched;
     let console = console_of(&streams)?;
     let raw = raw_terminal(console.is_some(), outside.stdin)?;
     let pump = Pump::new(streams, outside, log, Some(&signals), console.as_ref().map(AsFd::as_fd))?;
     let code = pump.run(&process);
     drop(raw);
-    drop(published);
+    drop(connection);
     finish(env, container, code?)
 }
 
@@ -122,7 +122,8 @@ pub fn detach(created: Created) -> Result<Container, Error> {
         .map_err(|e| Error::System("make a pipe", e.into()))?;
     let exe = Path::new("/proc/self/exe");
     let mut command = Command::new(exe);
-    command.arg0("lay").arg("monitor").arg(&container.dir);
+    // As a user's root, it would look for its store elsewhere.
+    command.arg0("lay").arg("--root").arg(root_of(&container.dir)).arg("monitor").arg(&container.dir);
     command.arg(lock.as_raw_fd().to_string()).arg(write.as_raw_fd().to_string());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
     for fd in [&lock, &write] {
@@ -140,6 +141,11 @@ pub fn detach(created: Created) -> Result<Container, Error> {
     }
 }
 
+/// The store that a container's directory is in.
+fn root_of(dir: &Path) -> &Path {
+    dir.ancestors().nth(2).unwrap_or(dir)
+}
+
 /// The monitor of a detached container: starts it, reports, keeps its log, records its end.
 ///
 /// # Errors
@@ -151,11 +157,11 @@ pub fn monitor_main(env: &Environment, dir: &Path, lock_fd: i32, report_fd: i32)
     let started = start_detached(env, &container);
     tell(report, &started)?;
     let Ok((launched, log)) = started else { return Ok(()) };
-    let Launched { process, streams, published } = launched;
+    let Launched { process, streams, connection } = launched;
     let console = console_of(&streams)?;
     let pump = Pump::new(streams, Outside::default(), log, None, console.as_ref().map(AsFd::as_fd))?;
     let code = pump.run(&process);
-    drop(published);
+    drop(connection);
     let result = finish(env, &container, code?).map(drop);
     drop(lock);
     result

@@ -21,6 +21,8 @@ pub enum NetworkMode {
     None,
     /// The host's network namespace.
     Host,
+    /// A network stack in a process of the user's: what can be had without root.
+    User,
 }
 
 /// Which user namespace a container lives in.

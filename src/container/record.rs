@@ -12,6 +12,7 @@ use super::exit::Exit;
 use super::files::{on, read_json, write_json};
 use super::options::Options;
 use super::process::ProcessId;
+use crate::runtime::cgroup::Cgroup;
 
 /// What a container was made from and is: written once, at creation (`container.json`).
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -51,13 +52,29 @@ pub struct Running {
     pub address: Option<std::net::Ipv4Addr>,
     /// MAC address on the bridge.
     pub mac: Option<String>,
-    /// Path of its control group below each hierarchy.
+    /// Path of its control group below each hierarchy; empty without one.
     pub cgroup: String,
     /// First host id of its user namespace.
     pub first_id: Option<u32>,
+    /// It runs in the user namespace of an ordinary user.
+    #[serde(default)]
+    pub nested: bool,
     /// Its published ports, with those that were chosen for it.
     #[serde(default)]
     pub ports: Vec<crate::network::PortMapping>,
+}
+
+impl Running {
+    /// Its control group.
+    ///
+    /// # Errors
+    /// [`Error::NoCgroup`] where none could be made.
+    pub fn group(&self) -> Result<Cgroup, Error> {
+        match self.cgroup.as_str() {
+            "" => Err(Error::NoCgroup),
+            path => Ok(Cgroup::open(path)?),
+        }
+    }
 }
 
 /// What a container is doing, derived from its records and processes.

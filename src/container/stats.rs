@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::error::Error;
 use super::record::Container;
-use crate::runtime::cgroup::{Cgroup, Stats};
+use crate::runtime::cgroup::Stats;
 
 /// One reading.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ pub struct Sample {
 /// [`Error::NotRunning`], or when a counter cannot be read.
 pub fn sample(container: &Container) -> Result<Sample, Error> {
     let running = container.require_running()?;
-    let stats = Cgroup::open(&running.cgroup)?.stats()?;
+    let stats = running.group()?.stats()?;
     let table = std::fs::read_to_string(format!("/proc/{}/net/dev", running.process.pid)).unwrap_or_default();
     let (received, sent) = traffic(&table);
     Ok(Sample { at: Instant::now(), stats, received, sent })

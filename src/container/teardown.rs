@@ -46,6 +46,9 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
 }
 
 fn remove_cgroup(path: &str, down: &mut Down) -> Result<(), Error> {
+    if path.is_empty() {
+        return Ok(());
+    }
     let cgroup = Cgroup::open(path)?;
     down.oom_killed = cgroup.oom_kills().is_ok_and(|kills| kills > 0);
     cgroup.kill()?;

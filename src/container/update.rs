@@ -5,7 +5,6 @@ use super::files::write_json;
 use super::record::{Container, Status};
 use super::resources::Resources;
 use super::spec::limits;
-use crate::runtime::cgroup::Cgroup;
 
 /// Changes the limits that are given: at once where the container runs, and for its next start.
 ///
@@ -16,7 +15,7 @@ pub fn update(container: &mut Container, limits: &Resources) -> Result<(), Error
     wanted.merge(limits);
     wanted.check()?;
     if let Status::Running(running) = container.status()? {
-        Cgroup::open(&running.cgroup)?.update(&limits::changes(limits)?)?;
+        running.group()?.update(&limits::changes(limits)?)?;
     }
     container.record.options.resources = wanted;
     write_json(&container.path("container.json"), &container.record)

@@ -103,7 +103,7 @@ impl<W: Write> Archive<W> {
     }
 
     fn directory(&mut self, at: &Path, path: &Path) -> Result<(), Error> {
-        if self.overlay && xattr(at, b"trusted.overlay.opaque").as_deref() == Some(b"y") {
+        if self.overlay && xattr(at, &super::overlay_xattr("opaque")).as_deref() == Some(b"y") {
             self.marker(&path.join(".wh..wh..opq"))?;
         }
         for name in names(at, path)? {
@@ -279,7 +279,7 @@ fn link(header: &mut Header, extended: &mut Vec<(String, Vec<u8>)>, target: &[u8
     header.as_old_mut().linkname[..length].copy_from_slice(&target[..length]);
 }
 
-fn xattr(at: &Path, name: &[u8]) -> Option<Vec<u8>> {
+fn xattr(at: &Path, name: impl rustix::path::Arg) -> Option<Vec<u8>> {
     let mut value = vec![0; 65_536];
     let length = lgetxattr(at, name, value.as_mut_slice()).ok()?;
     value.truncate(length);

@@ -55,6 +55,13 @@ pub fn inflate<'a>(stream: impl Read + Send + 'a) -> Result<impl Read + 'a, Erro
     stream::inflater(stream)
 }
 
+/// An attribute by which overlayfs is told something, such as `opaque`: in a user namespace it looks for them among those that
+/// anybody may set (`userxattr` in `Documentation/filesystems/overlayfs.rst`).
+pub fn overlay_xattr(name: &str) -> String {
+    let namespace = if crate::kernel::userns::nested() { "user" } else { "trusted" };
+    format!("{namespace}.overlay.{name}")
+}
+
 /// Most entries of a layer. Names are kept in memory until the end, some 200 bytes each.
 const MAX_ENTRIES: u64 = 8 << 20;
 

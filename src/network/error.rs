@@ -10,6 +10,9 @@ use super::port::Protocol;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A user's network stack did not start, or does not do what it was told.
+    #[error("slirp4netns: {0}")]
+    Slirp(String),
     /// The netlink socket could not be made or bound.
     #[error("open netlink socket")]
     Socket(#[source] io::Error),

@@ -19,6 +19,7 @@ mod port;
 mod publish;
 mod resolv;
 mod route;
+mod slirp;
 mod socket;
 mod sysctl;
 #[cfg(test)]
@@ -33,3 +34,4 @@ pub use self::mac::{Mac, MacError, mac_of};
 pub use self::port::{PortMapping, Protocol};
 pub use self::publish::{Published, publish};
 pub use self::resolv::resolv_conf;
+pub use self::slirp::Slirp;

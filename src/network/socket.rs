@@ -1,8 +1,7 @@
 //! A small synchronous netlink client: send, then read until the acknowledgement.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkHeader,
@@ -159,13 +158,12 @@ impl Netlink {
     }
 }
 
-/// Does something in a network namespace, which the calling thread visits for just that long.
-pub(super) fn visit<T>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T) -> Result<T, Error> {
-    let own = File::open("/proc/thread-self/ns/net").map_err(Error::Namespace)?;
-    enter(netns)?;
-    let result = work();
-    enter(own.as_fd())?;
-    Ok(result)
+/// Does something in a network namespace, in a thread that enters it and ends there: the way back is open to root alone.
+pub(super) fn visit<T: Send>(netns: BorrowedFd<'_>, work: impl FnOnce() -> T + Send) -> Result<T, Error> {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| enter(netns).map(|()| work()));
+        thread.join().unwrap_or_else(|_| Err(Error::Namespace(io::ErrorKind::Other.into())))
+    })
 }
 
 fn enter(netns: BorrowedFd<'_>) -> Result<(), Error> {

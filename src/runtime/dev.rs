@@ -4,13 +4,14 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid, chownat, makedev, mkdirat, mknodat, symlinkat};
 use rustix::mount::MountAttrFlags;
 
 use super::device::DevicePlan;
 use super::error::Error;
 use super::mount::MountPlan;
 use crate::kernel::mount::Context;
+use crate::kernel::userns;
 
 /// Devices that every container has (runtime-spec, "Default Devices"): name, major, minor.
 const DEVICES: [(&str, u32, u32); 6] =
@@ -36,7 +37,7 @@ pub fn make(plan: &MountPlan, (uid, gid): (u32, u32), devices: &[DevicePlan]) ->
     for (name, major, minor) in DEVICES {
         // The mask of this process is not to take anything from the mode.
         let mode = Mode::from_raw_mode(0o666);
-        mknodat(&mount, name, FileType::CharacterDevice, mode, makedev(major, minor))
+        node(&mount, Path::new(name), FileType::CharacterDevice, mode, makedev(major, minor))
             .and_then(|()| rustix::fs::chmodat(&mount, name, mode, AtFlags::empty()))
             .map_err(|e| failed(name, e.into()))?;
         own(&mount, name, owner)?;
@@ -51,6 +52,28 @@ pub fn make(plan: &MountPlan, (uid, gid): (u32, u32), devices: &[DevicePlan]) ->
     }
     devices.iter().try_for_each(|device| add(&mount, device))?;
     Ok(mount)
+}
+
+/// Makes a device, or, where nobody may, an empty file that the host's device is mounted over ([`binds`]).
+fn node(
+    mount: &OwnedFd,
+    path: &Path,
+    kind: FileType,
+    mode: Mode,
+    number: rustix::fs::Dev,
+) -> Result<(), rustix::io::Errno> {
+    if !userns::nested() {
+        return mknodat(mount, path, kind, mode, number);
+    }
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(mount, path, flags, mode).map(drop)
+}
+
+/// The mounts that devices are where none can be made: those that every container has, and `more`.
+pub fn binds(dev: &Path, more: &[DevicePlan]) -> Vec<MountPlan> {
+    let usual = DEVICES.iter().map(|(name, ..)| (dev.join(name), Path::new("/dev").join(name)));
+    let more = more.iter().map(|device| (device.path.clone(), device.on_host()));
+    usual.chain(more).map(|(inside, host)| MountPlan::bind(inside, host)).collect()
 }
 
 /// Makes a further device; its owner is one of the host here.
@@ -69,7 +92,7 @@ fn add(mount: &OwnedFd, device: &DevicePlan) -> Result<(), Error> {
     let mode = Mode::from_raw_mode(device.mode & 0o7777);
     // A default device may be told again, with another mode.
     let _ = rustix::fs::unlinkat(mount, path, AtFlags::empty());
-    mknodat(mount, path, device.kind, mode, makedev(device.major, device.minor)).map_err(fail)?;
+    node(mount, path, device.kind, mode, makedev(device.major, device.minor)).map_err(fail)?;
     rustix::fs::chmodat(mount, path, mode, AtFlags::empty()).map_err(fail)?;
     own(mount, &name, (Uid::from_raw(device.uid), Gid::from_raw(device.gid)))
 }

@@ -27,6 +27,13 @@ pub struct DevicePlan {
 }
 
 impl DevicePlan {
+    /// The host's own node of it: by its number, where the host keeps such links, else by its name.
+    pub fn on_host(&self) -> PathBuf {
+        let kind = if self.kind == FileType::BlockDevice { "block" } else { "char" };
+        let link = PathBuf::from(format!("/dev/{kind}/{}:{}", self.major, self.minor));
+        std::fs::canonicalize(link).unwrap_or_else(|_| self.path.clone())
+    }
+
     /// Reads a device.
     ///
     /// # Errors

@@ -96,6 +96,21 @@ impl MountPlan {
         Ok(plan)
     }
 
+    /// A file of the host.
+    pub fn bind(destination: PathBuf, source: PathBuf) -> MountPlan {
+        MountPlan {
+            destination,
+            kind: Kind::Bind { source, recursive: false, idmap: false },
+            source: String::new(),
+            set: Attr::MOUNT_ATTR_NOSUID | Attr::MOUNT_ATTR_NOEXEC,
+            clear: Attr::empty(),
+            recursive_attributes: false,
+            propagation: None,
+            copy_up: false,
+            data: Vec::new(),
+        }
+    }
+
     fn option(&mut self, option: &str) {
         if let Some((attribute, on)) = attribute(option) {
             let (add, remove) =

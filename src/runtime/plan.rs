@@ -10,6 +10,7 @@ use oci_spec::runtime::{
 };
 use rustix::thread::CapabilitySet;
 
+use super::dev;
 use super::device::DevicePlan;
 use super::error::Error;
 use super::mount::{Kind, MountPlan};
@@ -18,6 +19,7 @@ use super::schedule;
 use super::seccomp::{Program, compile};
 use crate::kernel::mount::Propagation;
 use crate::kernel::process::Scheduler;
+use crate::kernel::userns;
 
 /// All that the child does before it executes the command.
 #[derive(Debug)]
@@ -74,10 +76,12 @@ impl Plan {
             false => Vec::new(),
         };
         let paths = |list: &Option<Vec<String>>| list.iter().flatten().map(PathBuf::from).collect();
+        let devices =
+            linux.devices().iter().flatten().map(DevicePlan::parse).collect::<Result<Vec<_>, _>>()?;
         Ok(Plan {
             uid_mappings: mappings(linux.uid_mappings()),
             gid_mappings: mappings(linux.gid_mappings()),
-            mounts: spec.mounts().iter().flatten().map(MountPlan::parse).collect::<Result<_, _>>()?,
+            mounts: mounts(spec, &devices)?,
             masked: paths(linux.masked_paths()),
             read_only: paths(linux.readonly_paths()),
             read_only_root: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
@@ -86,7 +90,7 @@ impl Plan {
             sysctls: sysctls(linux)?,
             cgroup: linux.cgroups_path().as_ref().map(|path| path.to_string_lossy().into_owned()),
             resources: linux.resources().clone().unwrap_or_default(),
-            devices: linux.devices().iter().flatten().map(DevicePlan::parse).collect::<Result<_, _>>()?,
+            devices,
             root_propagation: root_propagation(linux)?,
             hooks: spec.hooks().clone(),
             process: ProcessPlan {
@@ -109,6 +113,21 @@ impl Plan {
             Kind::Bind { source, .. } => privileged && super::host::of_process(source).is_none(),
         }
     }
+}
+
+/// The mounts; where devices cannot be made, with one for each behind that of `/dev`.
+fn mounts(spec: &Spec, devices: &[DevicePlan]) -> Result<Vec<MountPlan>, Error> {
+    let mut plans = Vec::new();
+    for mount in spec.mounts().iter().flatten() {
+        let plan = MountPlan::parse(mount)?;
+        let binds = match plan.kind {
+            Kind::Dev if userns::nested() => dev::binds(&plan.destination, devices),
+            _ => Vec::new(),
+        };
+        plans.push(plan);
+        plans.extend(binds);
+    }
+    Ok(plans)
 }
 
 /// What this runtime or this kernel does not do.

@@ -1,5 +1,6 @@
 //! What layers and images hold, and how two images differ.
 
+use crate::layer::overlay_xattr;
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
 use std::io::{self, Read};
@@ -44,7 +45,8 @@ pub fn layer_entries(layer: &Layer, via: Via) -> Result<BTreeMap<PathBuf, Said>,
     walk(&files, &mut |at, path, meta| {
         let opaque = || {
             let mut value = [0; 1];
-            rustix::fs::lgetxattr(at, "trusted.overlay.opaque", &mut value[..]).is_ok() && value == *b"y"
+            rustix::fs::lgetxattr(at, overlay_xattr("opaque").as_str(), &mut value[..]).is_ok()
+                && value == *b"y"
         };
         let said = match meta.file_type() {
             t if t.is_char_device() && meta.rdev() == 0 => Said::Deleted,

@@ -31,7 +31,8 @@ pub struct Entry {
 }
 
 impl Files {
-    pub(super) fn new(root: OwnedFd) -> Self {
+    /// Those below an open directory.
+    pub fn new(root: OwnedFd) -> Self {
         Self { root }
     }
 

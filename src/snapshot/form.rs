@@ -67,6 +67,9 @@ pub fn preferred_form(forced: Option<Form>) -> (Form, String) {
     if !rustix::process::geteuid().is_root() {
         return (Form::Directory, "only root may mount EROFS".to_owned());
     }
+    if crate::kernel::userns::nested() {
+        return (Form::Directory, "a user namespace may not mount EROFS".to_owned());
+    }
     if let Err(e) = Context::open("erofs") {
         return (Form::Directory, format!("the kernel has no EROFS: {}", e.errno()));
     }

@@ -1,5 +1,6 @@
 //! One layer to one detached mount.
 
+use crate::layer::overlay_xattr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -29,7 +30,7 @@ pub(super) fn mount(layer: &Layer, via: Via, userns: Option<BorrowedFd<'_>>) -> 
 pub(super) fn is_opaque(layer: &OwnedFd) -> bool {
     let path = format!("/proc/self/fd/{}/.", layer.as_raw_fd());
     let mut value = [0; 1];
-    rustix::fs::getxattr(path, "trusted.overlay.opaque", &mut value) == Ok(1) && value == *b"y"
+    rustix::fs::getxattr(path, overlay_xattr("opaque").as_str(), &mut value) == Ok(1) && value == *b"y"
 }
 
 /// Takes rights from a detached mount, and makes it read-only.

@@ -17,6 +17,7 @@ use rustix::thread::CapabilitiesSecureBits;
 use super::Error;
 use super::upper::Upper;
 use crate::kernel::mount::{self, Context};
+use crate::kernel::userns;
 
 /// Stacks `layers`, top to bottom, and puts `upper` on top.
 pub(super) fn mount(
@@ -118,6 +119,9 @@ fn context(upper: Option<&Upper>) -> Result<Context, mount::Error> {
     context.string("index", "off")?;
     // One device number for the whole root where inode numbers leave room for it.
     context.string("xino", "auto")?;
+    if userns::nested() {
+        context.flag("userxattr")?;
+    }
     if upper.is_some_and(|upper| upper.volatile) {
         context.flag("volatile")?;
     }

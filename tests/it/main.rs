@@ -18,6 +18,7 @@ mod oci;
 mod peers;
 mod pull;
 mod resources;
+mod rootless;
 mod run;
 mod seccomp;
 mod security;

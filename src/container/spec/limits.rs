@@ -31,6 +31,18 @@ pub fn resources(wanted: &Resources, more: Vec<LinuxDeviceCgroup>) -> Result<Lin
     Ok(resources)
 }
 
+/// What a container's group can be told: nothing without one, and nothing of devices in a user namespace, where only those
+/// that are mounted can be opened.
+pub fn within(cgroup: &str, mut resources: LinuxResources) -> LinuxResources {
+    if cgroup.is_empty() {
+        return LinuxResources::default();
+    }
+    if crate::kernel::userns::nested() {
+        resources.set_devices(None);
+    }
+    resources
+}
+
 /// Only the limits that are given.
 pub fn changes(wanted: &Resources) -> Result<LinuxResources, Error> {
     let mut resources = LinuxResourcesBuilder::default();

@@ -23,6 +23,7 @@ use super::options::{NetworkMode, Options};
 use super::record::{Container, Record};
 use super::security::Seccomp;
 use super::user::Identity;
+use crate::kernel::userns;
 
 pub(super) use defaults::all_capabilities;
 pub(super) use env::set as set_env;
@@ -43,6 +44,13 @@ pub struct Facts {
     pub hostname: String,
     /// Path of its control group below each hierarchy.
     pub cgroup: String,
+}
+
+impl Facts {
+    /// What belongs to the machine's own namespaces is not its to make.
+    pub fn nested(&self) -> bool {
+        self.first_id.is_some() || userns::nested()
+    }
 }
 
 /// Reads the configuration of a container's image.
@@ -154,11 +162,13 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     };
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(env, options, facts)?)
-        .resources(limits::resources(&options.resources, rules)?)
+        .resources(limits::within(&facts.cgroup, limits::resources(&options.resources, rules)?))
         .devices(devices)
-        .cgroups_path(&facts.cgroup)
         .masked_paths(unless_privileged(&defaults::MASKED))
         .readonly_paths(unless_privileged(&defaults::READ_ONLY));
+    if !facts.cgroup.is_empty() {
+        linux = linux.cgroups_path(&facts.cgroup);
+    }
     if let Some(first_id) = facts.first_id {
         linux = linux.uid_mappings(mapping(first_id)?).gid_mappings(mapping(first_id)?);
     }
@@ -170,8 +180,12 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     let mut parameters: HashMap<String, String> = HashMap::new();
     if options.network != NetworkMode::Host {
         // Low ports and ping sockets need no capability in a network namespace of one's own.
-        let groups = if facts.first_id.is_some() { "0 65535" } else { "0 2147483647" };
-        let sysctls = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", groups)];
+        let last = match facts.first_id {
+            Some(_) => 65_535,
+            None => (userns::current().ids - 1).min(2_147_483_647),
+        };
+        let groups = format!("0 {last}");
+        let sysctls = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", &groups)];
         parameters.extend(sysctls.map(|(key, value)| (key.to_string(), value.to_string())));
     }
     parameters.extend(isolation.sysctls.iter().cloned());

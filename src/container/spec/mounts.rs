@@ -12,6 +12,7 @@ use crate::container::launch::Environment;
 use crate::container::options::NetworkMode;
 use crate::container::record::Container;
 use crate::container::volume::{MountKind, MountRequest, ensure_volume};
+use crate::kernel::userns;
 
 /// The file systems of every container, its network files, and what the user asked for, parents first.
 pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Vec<Mount>, Error> {
@@ -24,10 +25,10 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
         match destination {
             _ if requested(destination) => {}
             // A sysfs shows the network namespace's devices, and only that namespace's owner may make one.
-            "/sys" if host_network && facts.first_id.is_some() => mounts.push(host_sys()?),
-            "/sys/fs/cgroup" if host_network && facts.first_id.is_some() => {}
+            "/sys" if host_network && facts.nested() => mounts.push(host_sys()?),
+            "/sys/fs/cgroup" if host_network && facts.nested() => {}
             // A control group file system shows the namespace's groups, and only its owner may make one.
-            "/sys/fs/cgroup" if isolation.cgroupns != Share::Private && facts.first_id.is_some() => {
+            "/sys/fs/cgroup" if isolation.cgroupns != Share::Private && facts.nested() => {
                 mounts.push(mount(destination, "bind", destination, &["rbind", "rro", "rprivate"])?);
             }
             "/proc" if isolation.pid != Share::Private => {
@@ -38,6 +39,12 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
                 if isolation.ipc != Share::Host || Path::new(destination).exists() {
                     mounts.push(shared(env, &isolation.ipc, destination)?);
                 }
+            }
+            // Its group for terminals is one of those that are not there.
+            "/dev/pts" if userns::single() => {
+                let options: Vec<&str> =
+                    mount_options.iter().copied().filter(|o| !o.starts_with("gid=")).collect();
+                mounts.push(mount(destination, kind, kind, &options)?);
             }
             "/dev/shm" => mounts.push(shm(isolation, mount_options)?),
             "/sys" | "/sys/fs/cgroup" if isolation.privileged => {

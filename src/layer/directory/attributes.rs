@@ -11,18 +11,17 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::tree::{Attributes, Place};
+use crate::kernel::userns;
 use crate::layer::entry::{Entry, Kind, Timestamp, Xattr};
 use crate::layer::error::Error;
-
-const OPAQUE: &str = "trusted.overlay.opaque";
-const ORIGIN: &str = "trusted.overlay.origin";
+use crate::layer::overlay_xattr;
 
 /// Gives a new file what its entry says. The order matters: a change of owner takes set-id bits and capabilities away.
 pub(super) fn of_file(file: impl AsFd, entry: &Entry) -> Result<(), Error> {
     let file = file.as_fd();
     let step = |step| Error::write(step, &entry.path);
     let (uid, gid) = owner(entry.uid, entry.gid);
-    fchown(file, uid, gid).map_err(step("give an owner to"))?;
+    owned(fchown(file, uid, gid)).map_err(step("give an owner to"))?;
     fchmod(file, Mode::from_raw_mode(entry.mode)).map_err(step("set the mode of"))?;
     for xattr in &entry.xattrs {
         set(
@@ -39,7 +38,8 @@ pub(super) fn of_file(file: impl AsFd, entry: &Entry) -> Result<(), Error> {
 pub(super) fn of_special(parent: &Place, name: &[u8], entry: &Entry) -> Result<(), Error> {
     let step = |step| Error::write(step, &entry.path);
     let (uid, gid) = owner(entry.uid, entry.gid);
-    chownat(&parent.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW).map_err(step("give an owner to"))?;
+    owned(chownat(&parent.fd, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW))
+        .map_err(step("give an owner to"))?;
     if !matches!(entry.kind, Kind::Symlink { .. }) {
         let mode = Mode::from_raw_mode(entry.mode);
         chmodat(&parent.fd, name, mode, AtFlags::empty()).map_err(step("set the mode of"))?;
@@ -69,16 +69,17 @@ pub(super) fn of_dir(
 ) -> Result<(), Error> {
     let step = |step| Error::write(step, path);
     let (uid, gid) = owner(to.uid, to.gid);
-    fchown(dir, uid, gid).map_err(step("give an owner to"))?;
+    owned(fchown(dir, uid, gid)).map_err(step("give an owner to"))?;
     fchmod(dir, Mode::from_raw_mode(to.mode)).map_err(step("set the mode of"))?;
     for xattr in &to.xattrs {
         set(xattr, || fsetxattr(dir, xattr.name.as_slice(), &xattr.value, XattrFlags::empty()), path)?;
     }
     if to.opaque {
-        fsetxattr(dir, OPAQUE, b"y", XattrFlags::empty()).map_err(step("make opaque"))?;
+        fsetxattr(dir, overlay_xattr("opaque").as_str(), b"y", XattrFlags::empty())
+            .map_err(step("make opaque"))?;
     }
     if has_whiteouts {
-        fsetxattr(dir, ORIGIN, b"", XattrFlags::empty()).map_err(step("mark"))?;
+        fsetxattr(dir, overlay_xattr("origin").as_str(), b"", XattrFlags::empty()).map_err(step("mark"))?;
     }
     futimens(dir, &times(to.mtime)).map_err(step("set the time of"))
 }
@@ -89,7 +90,17 @@ fn set(xattr: &Xattr, call: impl FnOnce() -> Result<(), Errno>, path: &[u8]) -> 
     const OURS: [&[u8]; 4] = [b"security.", b"user.", b"trusted.", b"system.posix_acl_"];
     match call() {
         Err(Errno::OPNOTSUPP) if !OURS.iter().any(|prefix| xattr.name.starts_with(prefix)) => Ok(()),
+        // Below the machine's own user namespace, only those that anybody may set, and capabilities, can be had.
+        Err(Errno::PERM) if userns::nested() => Ok(()),
         result => result.map_err(Error::write("set extended attributes of", path)),
+    }
+}
+
+/// Where there is but one id, every file is that one's.
+fn owned(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::INVAL | Errno::PERM) if userns::single() => Ok(()),
+        result => result,
     }
 }
 

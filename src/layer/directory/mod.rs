@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::entry::{Entry, FormWriter, Kind};
 use super::error::{Error, printable, problem};
 use super::tar::split;
+use crate::kernel::userns;
 use tree::{Attributes, Place, Tree, is_whiteout, path_in, stat};
 
 /// Writes a layer into a directory.
@@ -87,6 +88,10 @@ impl Writer {
 
     fn special(&mut self, entry: &Entry, kind: FileType, major: u32, minor: u32) -> Result<(), Error> {
         let (parent, name) = self.parent(&entry.path)?;
+        if kind != FileType::Fifo && userns::nested() {
+            // Nobody may make devices there; containers get theirs from the host.
+            return self.tree.remove(&parent, name);
+        }
         let device = makedev(major, minor);
         self.replace(&parent, name, entry, || {
             mknodat(&parent.fd, name, kind, Mode::from_raw_mode(entry.mode & 0o777), device)

@@ -5,6 +5,7 @@
 //! and the unified hierarchy can kill and freeze at once.
 
 mod convert;
+mod delegate;
 mod device;
 mod error;
 mod file;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::LinuxResources;
 use rustix::fs::{Mode, OFlags};
 
+pub use delegate::delegated;
 pub use error::{Error, Result};
 pub use find::{Controller, Hierarchies, Hierarchy, Version};
 

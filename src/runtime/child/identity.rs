@@ -4,6 +4,7 @@ use nix::unistd::{Gid, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 use super::{Named, Outcome};
+use crate::kernel::userns;
 use crate::runtime::plan::{Capabilities, Plan, ProcessPlan};
 
 /// Takes the ids of the user namespace's root; before, this process has ids that do not exist in it.
@@ -17,7 +18,11 @@ pub(super) fn become_root(plan: &Plan) -> Outcome<()> {
 /// Ids of user, group and supplementary groups.
 pub(super) fn become_ids(uid: u32, gid: u32, groups: &[u32]) -> Outcome<()> {
     let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
-    nix::unistd::setgroups(&groups).step(|| "set the supplementary groups".to_string())?;
+    match nix::unistd::setgroups(&groups) {
+        // With a single id, there is but one group, and none can be set.
+        Err(nix::Error::EPERM) if userns::single() => {}
+        result => result.step(|| "set the supplementary groups".to_string())?,
+    }
     let gid = Gid::from_raw(gid);
     nix::unistd::setresgid(gid, gid, gid).step(|| format!("become group {gid}"))?;
     let uid = Uid::from_raw(uid);

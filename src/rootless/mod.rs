@@ -1,0 +1,81 @@
+//! Working as an ordinary user: in a user namespace in which that user is root, and the ranges of `/etc/subuid` and
+//! `/etc/subgid` are the other ids.
+//!
+//! A command that makes or removes files of images and containers enters such a namespace, with a mount namespace of
+//! its own, before anything else. No process keeps one alive: each command makes its own, all with the same ids, and a
+//! running container keeps the one it was started in. Who started it may join that at any time, as its owner.
+
+mod map;
+mod ranges;
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::sched::{CloneFlags, unshare};
+
+use map::Mapper;
+use ranges::Ranges;
+
+/// What keeps a user from being root in a namespace.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel or its settings refuse.
+    #[error(
+        "this user may not make user namespaces (see the settings user.max_user_namespaces, \
+         kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns)"
+    )]
+    Refused(#[source] io::Error),
+    /// A program said why.
+    #[error("cannot map the ids of /etc/subuid and /etc/subgid: {0}")]
+    Map(String),
+    /// A file of `/proc` could not be written.
+    #[error("cannot write {path}")]
+    Proc {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A system call failed.
+    #[error("cannot {0}")]
+    System(&'static str, #[source] io::Error),
+}
+
+/// The namespace that was entered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// One with the user's ranges of ids.
+    Ranges,
+    /// One with a single id, and why.
+    Single(String),
+}
+
+/// Makes a user and a mount namespace and enters them, as their root. The caller must be single-threaded, and not root.
+///
+/// # Errors
+/// When user namespaces are not to be had, or the ranges cannot be mapped; the process is then good for nothing else.
+pub fn enter() -> Result<Entered, Error> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    match Ranges::of(uid) {
+        Ok(ranges) => {
+            let mapper = Mapper::start(ranges.arguments(uid, gid))?;
+            leave_host()?;
+            mapper.map()?;
+            Ok(Entered::Ranges)
+        }
+        Err(reason) => {
+            leave_host()?;
+            map::single(uid, gid)?;
+            Ok(Entered::Single(reason))
+        }
+    }
+}
+
+fn leave_host() -> Result<(), Error> {
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|e| Error::Refused(e.into()))?;
+    // The change of privilege made its files in /proc the machine's root's.
+    let dumpable = rustix::process::DumpableBehavior::Dumpable;
+    rustix::process::set_dumpable_behavior(dumpable)
+        .map_err(|e| Error::System("make this process the user's own again", e.into()))
+}

@@ -1,0 +1,220 @@
+//! `lay` as an ordinary user: one of the test's own, who exists in a mount namespace alone.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::support::{Registry, eventually};
+
+/// A user with a home, and perhaps with ranges of ids.
+struct User {
+    dir: tempfile::TempDir,
+    id: u32,
+}
+
+struct Out {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// Puts files over those of `/etc`, and becomes the user.
+const AS_USER: &str = "dir=$1 id=$2; shift 2
+for file in passwd group subuid subgid; do mount --bind \"$dir/etc/$file\" /etc/$file; done
+exec setpriv --reuid \"$id\" --regid \"$id\" --clear-groups \
+    env -i HOME=\"$dir/home\" LAY_CONFIG=\"$dir/config.toml\" PATH=/usr/bin:/bin:/usr/sbin:/sbin \"$@\"";
+
+impl User {
+    fn new(has_ranges: bool) -> User {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let id = 58_000 + std::process::id() % 500 * 4 + NEXT.fetch_add(1, Ordering::Relaxed) % 4;
+        let dir = tempfile::Builder::new().prefix("lay-user-").tempdir().unwrap();
+        let user = User { dir, id };
+        std::fs::create_dir(user.path("etc")).unwrap();
+        std::fs::create_dir(user.path("home")).unwrap();
+        std::os::unix::fs::chown(user.path("home"), Some(id), Some(id)).unwrap();
+        std::fs::set_permissions(user.dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let with = |file: &str, line: &str| {
+            let mut text = std::fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
+            text.push_str(line);
+            std::fs::write(user.path("etc").join(file), text).unwrap();
+            // What is mounted over has to be there.
+            std::fs::File::options().append(true).create(true).open(Path::new("/etc").join(file)).unwrap();
+        };
+        with("passwd", &format!("laytest:x:{id}:{id}::{}:/bin/sh\n", user.path("home").display()));
+        with("group", &format!("laytest:x:{id}:\n"));
+        for file in ["subuid", "subgid"] {
+            with(file, &if has_ranges { format!("laytest:{}:65536\n", user.first()) } else { String::new() });
+        }
+        let mirror =
+            format!("[registry.\"docker.io\"]\nmirrors = [\"http://{}\"]\n", Registry::shared().address);
+        std::fs::write(user.path("config.toml"), mirror).unwrap();
+        // The build directory may be closed to others.
+        std::fs::copy(env!("CARGO_BIN_EXE_lay"), user.path("lay")).unwrap();
+        user
+    }
+
+    /// First id of its ranges.
+    fn first(&self) -> u32 {
+        0x2000_0000 + (self.id - 58_000) * 0x1_0000
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, args: &[&str]) -> Out {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-ec", AS_USER, "sh"]);
+        command.arg(self.dir.path()).arg(self.id.to_string()).arg(self.path("lay")).args(args);
+        let out = command.current_dir(self.path("home")).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_string();
+        Out { code: out.status.code(), stdout: text(&out.stdout), stderr: text(&out.stderr) }
+    }
+
+    #[track_caller]
+    fn ok(&self, args: &[&str]) -> String {
+        let out = self.run(args);
+        assert_eq!(out.code, Some(0), "{args:?}: {}{}", out.stdout, out.stderr);
+        out.stdout
+    }
+
+    #[track_caller]
+    fn sh(&self, flags: &[&str], script: &str) -> String {
+        self.ok(&[&["run", "--rm"], flags, &["busybox", "sh", "-c", script]].concat())
+    }
+
+    /// Nothing of the user's runs, and no file of a container is left.
+    fn assert_clean(&self) {
+        eventually("all processes have ended", || processes_of(self.id..self.id + 1) == 0);
+        assert_eq!(processes_of(self.first()..self.first() + 65_536), 0);
+        let containers = self.path("home/.local/share/lay/containers");
+        let left = std::fs::read_dir(containers).unwrap().flatten().filter(|e| e.file_name().len() == 64);
+        assert_eq!(left.count(), 0);
+    }
+}
+
+fn processes_of(ids: std::ops::Range<u32>) -> usize {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let owners = processes.filter(|e| e.file_name().to_string_lossy().parse::<u32>().is_ok());
+    owners.filter(|e| e.metadata().is_ok_and(|meta| ids.contains(&meta.uid()))).count()
+}
+
+#[test]
+fn an_ordinary_user_pulls_runs_and_removes() {
+    let user = User::new(true);
+    user.ok(&["pull", "-q", "busybox"]);
+    let maps = user.sh(&["--network", "none"], "id -u; cat /proc/self/uid_map");
+    let fields: Vec<&str> = maps.split_whitespace().collect();
+    let (id, first) = (user.id.to_string(), user.first().to_string());
+    assert_eq!(fields, ["0", "0", &id, "1", "1", &first, "65536"]);
+    let info = user.ok(&["info", "--format", "{{.Rootless}} {{.LayerForm}}"]);
+    assert_eq!(info, "true directory");
+
+    std::fs::create_dir(user.path("home/shared")).unwrap();
+    std::os::unix::fs::chown(user.path("home/shared"), Some(user.id), Some(user.id)).unwrap();
+    let bind = format!("{}:/mnt", user.path("home/shared").display());
+    user.sh(
+        &["--network", "none", "-v", &bind],
+        "echo own > /mnt/own; touch /mnt/other; busybox chown 5:6 /mnt/other",
+    );
+    let owner = |name: &str| std::fs::metadata(user.path("home/shared").join(name)).unwrap().uid();
+    assert_eq!((owner("own"), owner("other")), (user.id, user.first() + 4));
+
+    let devices =
+        "echo x > /dev/null && head -c 3 /dev/zero | wc -c; mknod /tmp/mem c 1 1 2>/dev/null || echo none";
+    assert_eq!(user.sh(&["--network", "none"], devices), "3\nnone");
+    assert_eq!(
+        user.run(&["run", "--rm", "--network", "none", "busybox", "sh", "-c", "exit 7"]).code,
+        Some(7)
+    );
+    assert_eq!(user.run(&["run", "--rm", "--network", "none", "busybox", "/none"]).code, Some(127));
+    let limited = user.run(&["run", "--rm", "--network", "none", "-m", "64m", "busybox", "true"]);
+    let delegated = limited.stderr.is_empty();
+    assert!(delegated || limited.stderr.contains("limits are not applied"), "{}", limited.stderr);
+    let auto = user.run(&["run", "--rm", "--userns", "auto", "busybox", "true"]);
+    assert!(auto.code == Some(125) && auto.stderr.contains("needs root"), "{}", auto.stderr);
+    user.assert_clean();
+}
+
+#[test]
+fn a_user_s_containers_live_and_change_as_root_s_do() {
+    let user = User::new(true);
+    user.ok(&["pull", "-q", "busybox"]);
+    // Its processes have an id that the user cannot signal from inside of another namespace.
+    user.ok(&["run", "-d", "--name", "other", "--network", "none", "-u", "99", "busybox", "sleep", "1000"]);
+    assert_eq!(user.ok(&["ps", "--format", "{{.Names}}"]), "other");
+    assert_eq!(user.ok(&["exec", "other", "id", "-u"]), "99");
+    assert_eq!(user.ok(&["exec", "-u", "alice", "other", "id", "-u"]), "1000");
+    assert_eq!(user.ok(&["exec", "-u", "0", "other", "sh", "-c", "echo deep > /root-s; id -u"]), "0");
+    user.ok(&["stop", "-t", "0", "other"]);
+    assert_eq!(user.ok(&["wait", "other"]), "137");
+    let changes = user.ok(&["diff", "other"]);
+    assert!(changes.contains("A /root-s"), "{changes}");
+    user.ok(&["commit", "other", "made"]);
+    assert_eq!(user.ok(&["run", "--rm", "--network", "none", "made", "cat", "/root-s"]), "deep");
+    user.ok(&["save", "-o", "made.tar", "made"]);
+    user.ok(&["rmi", "made"]);
+    user.ok(&["load", "-i", "made.tar"]);
+    assert_eq!(user.ok(&["run", "--rm", "--network", "none", "made", "stat", "-c", "%u", "/root-s"]), "0");
+    user.ok(&["rm", "other"]);
+    user.ok(&["run", "-d", "--name", "forced", "--network", "none", "-u", "99", "busybox", "sleep", "1000"]);
+    user.ok(&["rm", "-f", "forced"]);
+    user.ok(&["rmi", "made", "busybox"]);
+    assert_eq!(user.ok(&["images", "-q"]), "");
+    assert!(user.ok(&["check"]).ends_with("no problems"));
+    user.assert_clean();
+}
+
+#[test]
+fn ports_reach_a_user_s_container() {
+    let user = User::new(true);
+    user.ok(&["pull", "-q", "busybox"]);
+    let script = "mkdir -p /www && echo from a user > /www/index.html && busybox httpd -f -p 80 -h /www";
+    let flags = ["run", "-d", "--name", "web", "-p", "127.0.0.1::80", "busybox", "sh", "-c", script];
+    user.ok(&flags);
+    let ports = user.ok(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"]);
+    let ports: serde_json::Value = serde_json::from_str(&ports).unwrap();
+    let port = ports["80/tcp"][0]["HostPort"].as_str().unwrap();
+    let get = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port.parse().unwrap()))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text)
+    };
+    eventually("the page is served", || get().is_ok_and(|text| text.contains("from a user")));
+    let taken = format!("127.0.0.1:{port}:80");
+    let out = user.run(&["run", "--rm", "-p", &taken, "busybox", "true"]);
+    assert!(out.code == Some(125) && out.stderr.contains("cannot be published"), "{}", out.stderr);
+    user.ok(&["rm", "-f", "web"]);
+    user.assert_clean();
+}
+
+#[test]
+fn a_user_without_ranges_has_one_id() {
+    let user = User::new(false);
+    let warning = "will belong to one user: /etc/subuid gives this user no range of ids";
+    let first = user.run(&["pull", "-q", "busybox"]);
+    assert!(first.code == Some(0) && first.stderr.contains(warning), "{}", first.stderr);
+    let second = user.run(&[
+        "run",
+        "--rm",
+        "--network",
+        "none",
+        "busybox",
+        "sh",
+        "-c",
+        "id -u; cat /proc/self/uid_map",
+    ]);
+    assert_eq!(second.stderr, "", "it is said once");
+    let id = user.id.to_string();
+    assert_eq!(second.stdout.split_whitespace().collect::<Vec<_>>(), ["0", "0", &id, "1"]);
+    let other = user.run(&["run", "--rm", "--network", "none", "-u", "5", "busybox", "true"]);
+    assert!(other.code == Some(125) && other.stderr.contains("user 5"), "{}", other.stderr);
+    user.ok(&["rmi", "busybox"]);
+    user.assert_clean();
+}
