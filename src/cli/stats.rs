@@ -108,6 +108,8 @@ fn row(container: &Container, before: Option<&Sample>, now: &Sample) -> Value {
         ("MemoryBytes", memory),
         ("MemoryPeakBytes", stats.memory.peak),
         ("SwapBytes", stats.memory.swap),
+        ("ReadBytes", sum(|io| io.read_bytes)),
+        ("WriteBytes", sum(|io| io.write_bytes)),
     ]
     .into();
     json!({

@@ -103,7 +103,7 @@ impl<W: Write> Archive<W> {
     }
 
     fn directory(&mut self, at: &Path, path: &Path) -> Result<(), Error> {
-        if self.overlay && xattr(at, &super::overlay_xattr("opaque")).as_deref() == Some(b"y") {
+        if self.overlay && xattr(at, super::overlay_xattr("opaque")).as_deref() == Some(b"y") {
             self.marker(&path.join(".wh..wh..opq"))?;
         }
         for name in names(at, path)? {

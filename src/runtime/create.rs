@@ -1,7 +1,7 @@
 //! Making a container: the parent's side.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::sched::CloneFlags;
@@ -13,6 +13,7 @@ use super::child::{self, Setup};
 use super::error::Error;
 use super::gate::Gate;
 use super::hook::Subject;
+use super::namespace::Home;
 use super::plan::Plan;
 use super::process::Process;
 use super::seccomp::Agent;
@@ -61,7 +62,7 @@ pub struct Created {
 /// group, which its owner removes.
 pub fn create(create: Create<'_>) -> Result<Created, Error> {
     tracing::debug!(id = create.id, "create");
-    let plan = Plan::new(create.spec)?;
+    let mut plan = Plan::new(create.spec)?;
     let cgroups = cgroupfs::detect().map_err(Error::proc("/proc/self/mountinfo"))?;
     let cgroup = plan.cgroup.as_deref().map(|path| Cgroup::create(path, &plan.resources)).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
@@ -80,10 +81,12 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
     }
     settled();
     let home = plan.namespaces.enter()?;
-    let cloned = clone(plan.namespaces.clone_flags());
+    let flags = plan.namespaces.clone_flags();
+    let joins_users = plan.namespaces.user.is_some();
+    let cloned = clone(if joins_users { 0 } else { flags });
     if let Ok(Cloned::Child) = cloned {
         drop(ours);
-        child::main(setup, theirs);
+        child::main(setup, theirs, flags);
     }
     home.go()?;
     drop((setup, theirs));
@@ -92,8 +95,14 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
         Ok(Cloned::Child) => return Err(Error::Died),
         Err(e) => return Err(Error::Clone(e.into())),
     };
+    let mut process = Process::new(pid, pidfd);
+    if joins_users {
+        process = born_inside(process, &ours)?;
+        (plan.uid_mappings, plan.gid_mappings) = idmap::read(process.pid())?;
+    }
+    let pid = process.pid();
     // From here on a failure ends the child, by the drop.
-    let process = Some(Process::new(pid, pidfd));
+    let process = Some(process);
     let agent =
         Agent::of(plan.process.seccomp.as_ref(), create.id, create.bundle, ContainerState::Creating, pid);
     let agent = agent.map(|agent| agent.with_annotations(create.spec.annotations()));
@@ -114,6 +123,8 @@ impl Created {
     ) -> Result<(), Error> {
         if plan.namespaces.has(CloneFlags::CLONE_NEWUSER) {
             idmap::write(pid, &plan.uid_mappings, &plan.gid_mappings)?;
+        }
+        if plan.namespaces.own_users() {
             self.userns = Some(host::namespace(pid, "user")?);
         }
         if plan.namespaces.has(CloneFlags::CLONE_NEWNET) {
@@ -124,7 +135,11 @@ impl Created {
             cgroup.add(pid)?;
         }
         self.send(&Message::Mapped, &[])?;
-        let mounts = host::mounts(plan, rootfs, self.userns.as_ref().map(AsFd::as_fd))?;
+        // A tree that is mounted nowhere serves the namespace that it was made in alone.
+        let away = plan.namespaces.joins_mounts().then(|| plan.namespaces.enter()).transpose()?;
+        let mounts = host::mounts(plan, rootfs, self.userns.as_ref().map(AsFd::as_fd));
+        away.map_or(Ok(()), Home::go)?;
+        let mounts = mounts?;
         if let (Some(hooks), Some(subject)) = (&plan.hooks, subject) {
             // Deprecated, and still what Docker sets its networks up with.
             #[allow(deprecated)]
@@ -190,6 +205,24 @@ impl Created {
     /// Leaves a container that waits at its gate to whoever opens it.
     pub fn leave(mut self) -> Option<Process> {
         self.process.take()
+    }
+}
+
+/// The process that was born in an existing user namespace; the one that went there first ends with that.
+fn born_inside(first: Process, channel: &Channel) -> Result<Process, Error> {
+    let message = channel.receive().map_err(Error::Channel);
+    let _ = first.wait();
+    match message? {
+        Some((Message::Forked(_), mut fds)) => {
+            let pidfd = fds.pop().ok_or(Error::Died)?;
+            // Which number it has here, the first one need not know.
+            let path = format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd());
+            let text = std::fs::read_to_string(&path).map_err(Error::proc(&path))?;
+            let pid = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+            Ok(Process::new(pid.ok_or(Error::Died)?, pidfd))
+        }
+        Some((Message::Failed(failure), _)) => Err(failure.into()),
+        _ => Err(Error::Died),
     }
 }
 

@@ -52,14 +52,14 @@ pub fn exec(
         |e: rustix::io::Errno| Error::Proc { path: format!("/proc/{}", target.pid).into(), source: e.into() };
     let pid = Pid::from_raw(target.pid).ok_or(Error::Died)?;
     let container = pidfd_open(pid, PidfdFlags::empty()).map_err(gone)?;
-    let root = root_in_our_mounts(target.pid)?;
+    let root = root_of(target.pid)?;
     let cgroup = target.cgroup.map(Cgroup::open).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
     settled();
     let joiner = match clone(0).map_err(|e| Error::Clone(e.into()))? {
         Cloned::Child => {
             drop(ours);
-            join::main(&container, root.as_ref(), target, &plan, io, &theirs)
+            join::main(&container, &root, target, &plan, io, &theirs)
         }
         Cloned::Parent { pid, pidfd } => Process::new(pid, pidfd),
     };
@@ -127,17 +127,10 @@ fn receive(channel: &Channel) -> Result<Option<(Message, Vec<OwnedFd>)>, Error> 
     }
 }
 
-/// The root of a container that has no mount namespace of its own, which joining that namespace would not lead to.
-fn root_in_our_mounts(pid: i32) -> Result<Option<OwnedFd>, Error> {
-    let namespace = |of: &str| {
-        let path = format!("/proc/{of}/ns/mnt");
-        std::fs::read_link(&path).map_err(Error::proc(&path))
-    };
-    if namespace(&pid.to_string())? != namespace("self")? {
-        return Ok(None);
-    }
+/// The container's root, which is not always that of its mount namespace: it may share one.
+fn root_of(pid: i32) -> Result<OwnedFd, Error> {
     let path = format!("/proc/{pid}/root");
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = rustix::fs::open(path.as_str(), flags, Mode::empty());
-    root.map(Some).map_err(|e| Error::Proc { path: path.into(), source: e.into() })
+    rustix::fs::open(path.as_str(), flags, Mode::empty())
+        .map_err(|e| Error::Proc { path: path.into(), source: e.into() })
 }

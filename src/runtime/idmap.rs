@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use oci_spec::runtime::LinuxIdMapping;
+use oci_spec::runtime::{LinuxIdMapping, LinuxIdMappingBuilder};
 
 use super::error::Error;
 
@@ -15,6 +15,26 @@ pub fn write(pid: i32, uids: &[LinuxIdMapping], gids: &[LinuxIdMapping]) -> Resu
         std::fs::write(Path::new(&path), text(mappings)).map_err(Error::proc(&path))?;
     }
     Ok(())
+}
+
+/// Reads both maps of a process's user namespace: of users and of groups.
+pub fn read(pid: i32) -> Result<(Vec<LinuxIdMapping>, Vec<LinuxIdMapping>), Error> {
+    let read = |file: &str| -> Result<Vec<LinuxIdMapping>, Error> {
+        let path = format!("/proc/{pid}/{file}");
+        let text = std::fs::read_to_string(&path).map_err(Error::proc(&path))?;
+        Ok(parse(&text))
+    };
+    Ok((read("uid_map")?, read("gid_map")?))
+}
+
+fn parse(text: &str) -> Vec<LinuxIdMapping> {
+    let line = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u32>);
+        let mut next = || numbers.next()?.ok();
+        let mapping = LinuxIdMappingBuilder::default().container_id(next()?).host_id(next()?).size(next()?);
+        mapping.build().ok()
+    };
+    text.lines().filter_map(line).collect()
 }
 
 /// All lines at once, since the kernel takes one write only.
@@ -37,7 +57,6 @@ pub fn host_id(mappings: &[LinuxIdMapping], id: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use oci_spec::runtime::LinuxIdMappingBuilder;
 
     fn mapping(container: u32, host: u32, size: u32) -> LinuxIdMapping {
         LinuxIdMappingBuilder::default().container_id(container).host_id(host).size(size).build().unwrap()
@@ -47,6 +66,7 @@ mod tests {
     fn ids_map_by_range() {
         let maps = [mapping(0, 100_000, 1000), mapping(1000, 5000, 1)];
         assert_eq!(text(&maps), "0 100000 1000\n1000 5000 1\n");
+        assert_eq!(parse("         0     100000       1000\n1000 5000 1\n"), maps);
         assert_eq!(host_id(&maps, 999), Some(100_999));
         assert_eq!(host_id(&maps, 1000), Some(5000));
         assert_eq!(host_id(&maps, 1001), None);

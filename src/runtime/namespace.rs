@@ -16,6 +16,8 @@ pub struct Namespaces {
     new: u64,
     /// Existing ones, which the parent enters for the moment of the clone.
     join: Vec<(PathBuf, CloneFlags)>,
+    /// An existing user namespace, which the child enters.
+    pub user: Option<PathBuf>,
     /// Offsets of a new time namespace's clocks; none without one.
     time: Option<String>,
     /// New ones that the child makes later: a cgroup namespace when it is in its group, an IPC namespace when it is the
@@ -29,7 +31,8 @@ impl Namespaces {
     /// # Errors
     /// When a type stands twice.
     pub fn parse(list: &[LinuxNamespace]) -> Result<Namespaces, Error> {
-        let mut namespaces = Namespaces { new: 0, join: Vec::new(), time: None, later: CloneFlags::empty() };
+        let mut namespaces =
+            Namespaces { new: 0, join: Vec::new(), user: None, time: None, later: CloneFlags::empty() };
         let mut seen = Vec::new();
         for namespace in list {
             if seen.contains(&namespace.typ()) {
@@ -45,9 +48,10 @@ impl Namespaces {
     fn add(&mut self, namespace: &LinuxNamespace) -> Result<(), Error> {
         let flag = flag_of(namespace.typ());
         match namespace.path() {
-            Some(path) if flag.intersects(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS) => {
-                let what = format!("joining an existing {} namespace ({})", namespace.typ(), path.display());
-                Err(Error::Unsupported(what))
+            // Whoever enters it cannot come back, so the child does.
+            Some(path) if flag == CloneFlags::CLONE_NEWUSER => {
+                self.user = Some(path.clone());
+                Ok(())
             }
             Some(path) => {
                 self.join.push((path.clone(), flag));
@@ -81,6 +85,16 @@ impl Namespaces {
         self.new & (flag.bits() as u32 as u64) != 0
     }
 
+    /// Whether it has another user namespace than its runtime.
+    pub fn own_users(&self) -> bool {
+        self.has(CloneFlags::CLONE_NEWUSER) || self.user.is_some()
+    }
+
+    /// Whether it goes into an existing mount namespace.
+    pub fn joins_mounts(&self) -> bool {
+        self.join.iter().any(|(_, flag)| *flag == CloneFlags::CLONE_NEWNS)
+    }
+
     /// The flags for `clone3`.
     pub fn clone_flags(&self) -> u64 {
         self.new
@@ -91,11 +105,14 @@ impl Namespaces {
     /// # Errors
     /// [`Error::Namespace`] when one cannot be entered; those entered before are left again.
     pub fn enter(&self) -> Result<Home, Error> {
-        let mut home = Home(Vec::new());
+        let mut home = Home { namespaces: Vec::new(), cwd: None };
+        if self.joins_mounts() {
+            home.cwd = Some(open(&PathBuf::from("."))?);
+        }
         for (path, flag) in &self.join {
             let own = PathBuf::from(format!("/proc/self/ns/{}", file_of(*flag)));
             let entered = open(&own).and_then(|file| {
-                home.0.push((own, file, *flag));
+                home.namespaces.push((own, file, *flag));
                 enter(&open(path)?, path, *flag)
             });
             if let Err(error) = entered {
@@ -120,7 +137,7 @@ fn new_time(home: &mut Home, offsets: &str) -> Result<(), Error> {
     // This process never left its own.
     let file = open(&PathBuf::from("/proc/self/ns/time"))?;
     nix::sched::unshare(flag).map_err(|e| Error::Namespace { path: own.clone(), source: e.into() })?;
-    home.0.push((own, file, flag));
+    home.namespaces.push((own, file, flag));
     if offsets.is_empty() {
         return Ok(());
     }
@@ -129,7 +146,11 @@ fn new_time(home: &mut Home, offsets: &str) -> Result<(), Error> {
 
 /// The way back to the namespaces that this process came from.
 #[derive(Debug)]
-pub struct Home(Vec<(PathBuf, File, CloneFlags)>);
+pub struct Home {
+    namespaces: Vec<(PathBuf, File, CloneFlags)>,
+    /// A mount namespace that is entered is entered at its root.
+    cwd: Option<File>,
+}
 
 impl Home {
     /// Goes back.
@@ -137,7 +158,12 @@ impl Home {
     /// # Errors
     /// [`Error::Namespace`].
     pub fn go(self) -> Result<(), Error> {
-        self.0.iter().try_for_each(|(path, file, flag)| enter(file, path, *flag))
+        self.namespaces.iter().try_for_each(|(path, file, flag)| enter(file, path, *flag))?;
+        match &self.cwd {
+            Some(cwd) => rustix::process::fchdir(cwd)
+                .map_err(|e| Error::Namespace { path: PathBuf::from("."), source: e.into() }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -169,6 +195,7 @@ fn file_of(flag: CloneFlags) -> &'static str {
         CloneFlags::CLONE_NEWIPC => "ipc",
         CloneFlags::CLONE_NEWPID => "pid_for_children",
         CloneFlags::CLONE_NEWNET => "net",
+        CloneFlags::CLONE_NEWNS => "mnt",
         _ => "time_for_children",
     }
 }

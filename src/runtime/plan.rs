@@ -70,7 +70,7 @@ impl Plan {
         let mut namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
         namespaces.set_time_offsets(&time_offsets(linux));
         refuse(spec, linux)?;
-        let own_users = namespaces.has(CloneFlags::CLONE_NEWUSER);
+        let own_users = namespaces.own_users();
         let mappings = |list: &Option<Vec<LinuxIdMapping>>| match own_users {
             true => list.clone().unwrap_or_default(),
             false => Vec::new(),
@@ -106,7 +106,9 @@ impl Plan {
     /// Whether the child makes this mount itself, in its place in the order. With a user namespace, the parent does what
     /// takes the host's root; and only the parent can look into another process's mount namespace.
     pub fn child_makes(&self, mount: &MountPlan) -> bool {
-        let privileged = !self.namespaces.has(CloneFlags::CLONE_NEWUSER);
+        let namespaces = &self.namespaces;
+        // Another's mount namespace does not show what the specification speaks of.
+        let privileged = namespaces.has(CloneFlags::CLONE_NEWNS) && !namespaces.own_users();
         match &mount.kind {
             Kind::New(_) | Kind::Cgroup => true,
             Kind::Dev => privileged,

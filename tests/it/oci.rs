@@ -197,6 +197,158 @@ fn the_whole_specification_is_followed() {
     }
 }
 
+#[test]
+fn mounts_stand_in_the_order_and_with_the_source_of_the_specification() {
+    let bundle = Bundle::new();
+    bundle.configure("busybox awk '{ print $5, $(NF - 1) }' /proc/self/mountinfo", |spec| {
+        let more =
+            json!({"destination": "/opt", "type": "tmpfs", "source": "named", "options": ["mode=755"]});
+        spec["mounts"].as_array_mut().unwrap().push(more);
+    });
+    let text = bundle.ok(&["run", "--bundle", bundle.bundle(), "order"]);
+    let spec: Value =
+        serde_json::from_slice(&std::fs::read(bundle.path.join("config.json")).unwrap()).unwrap();
+    let wanted = spec["mounts"].as_array().unwrap().iter().map(|m| m["destination"].as_str().unwrap());
+    let seen: Vec<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    let places: Vec<_> = wanted.map(|path| seen.iter().position(|p| *p == path).expect(path)).collect();
+    assert!(places.is_sorted(), "{text}");
+    assert!(text.lines().any(|line| line == "/opt named"), "{text}");
+}
+
+#[test]
+fn without_a_mount_namespace_nothing_is_mounted_on_the_host() {
+    let bundle = Bundle::new();
+    bundle.configure("ls /proc/self/status /dev/null; readlink /proc/1/ns/mnt; sleep 100", |spec| {
+        spec["linux"]["namespaces"] = json!([{"type": "pid"}]);
+        spec.as_object_mut().unwrap().remove("hostname");
+    });
+    let out = bundle.create("shared");
+    bundle.ok(&["start", "shared"]);
+    eventually("it runs", || std::fs::read_to_string(&out).unwrap().lines().count() >= 2);
+    let state: Value = serde_json::from_str(&bundle.ok(&["state", "shared"])).unwrap();
+    let namespace = |of: &str| std::fs::read_link(format!("/proc/{of}/ns/mnt")).unwrap();
+    assert_eq!(namespace(&state["pid"].to_string()), namespace("self"));
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(bundle.bundle()), "{mounts}");
+    assert_eq!(
+        bundle.ok(&["exec", "shared", "sh", "-c", "ls -d /bin/busybox /dev/zero"]),
+        "/bin/busybox\n/dev/zero"
+    );
+    bundle.ok(&["delete", "--force", "shared"]);
+}
+
+#[test]
+fn existing_user_and_mount_namespaces_are_joined() {
+    let bundle = Bundle::new();
+    let ranges = json!([{"containerID": 0, "hostID": 1_500_000_000u32, "size": 65536}]);
+    bundle.configure("sleep 100", |spec| {
+        spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        spec["linux"]["uidMappings"] = ranges.clone();
+        spec["linux"]["gidMappings"] = ranges;
+    });
+    std::os::unix::fs::chown(&bundle.path, Some(1_500_000_000), None).unwrap();
+    output("chown", &["-R", "1500000000:1500000000", bundle.path.join("rootfs").to_str().unwrap()]);
+    bundle.create("first");
+    bundle.ok(&["start", "first"]);
+    let state: Value = serde_json::from_str(&bundle.ok(&["state", "first"])).unwrap();
+    let namespace = |name: &str| format!("/proc/{}/ns/{name}", state["pid"]);
+    let link = |name: &str| std::fs::read_link(namespace(name)).unwrap().display().to_string();
+
+    let script = "busybox readlink /proc/self/ns/user; busybox readlink /proc/self/ns/net; id -u; echo x >/dev/null && echo devices";
+    bundle.configure(script, |spec| {
+        for kind in spec["linux"]["namespaces"].as_array_mut().unwrap() {
+            match kind["type"].as_str().unwrap() {
+                "user" => kind["path"] = json!(namespace("user")),
+                "network" => kind["path"] = json!(namespace("net")),
+                _ => {}
+            }
+        }
+        let linux = spec["linux"].as_object_mut().unwrap();
+        linux.remove("uidMappings");
+        linux.remove("gidMappings");
+        linux["cgroupsPath"] = json!(format!("{}/second", bundle.lay.cgroup()));
+    });
+    let text = bundle.ok(&["run", "--bundle", bundle.bundle(), "second"]);
+    assert_eq!(text, format!("{}\n{}\n0\ndevices", link("user"), link("net")));
+    bundle.ok(&["delete", "--force", "first"]);
+
+    // Another's mount namespace is joined, and stays as it is.
+    let mut sleeper = Command::new("unshare").args(["--mount", "sleep", "100"]).spawn().unwrap();
+    let own = std::fs::read_link("/proc/self/ns/mnt").unwrap();
+    let theirs = format!("/proc/{}/ns/mnt", sleeper.id());
+    eventually("it has its own", || std::fs::read_link(&theirs).unwrap() != own);
+    output("chown", &["-R", "0:0", bundle.path.join("rootfs").to_str().unwrap()]);
+    bundle.configure("busybox readlink /proc/self/ns/mnt; ls -d /bin/busybox", |spec| {
+        spec["linux"]["namespaces"] = json!([{"type": "pid"}, {"type": "mount", "path": theirs}]);
+        spec.as_object_mut().unwrap().remove("hostname");
+    });
+    let mounts = || std::fs::read_to_string(format!("/proc/{}/mountinfo", sleeper.id())).unwrap();
+    let before = mounts();
+    let text = bundle.ok(&["run", "--bundle", bundle.bundle(), "third"]);
+    assert_eq!(text, format!("{}\n/bin/busybox", std::fs::read_link(&theirs).unwrap().display()));
+    assert_eq!(mounts(), before);
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+}
+
+#[test]
+fn priorities_are_set_and_unknown_capabilities_told() {
+    let bundle = Bundle::new();
+    bundle.configure("cat /proc/self/stat; busybox ionice -p $$; grep CapBnd /proc/self/status", |spec| {
+        spec["process"]["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 7});
+        spec["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 6});
+        let set = json!(["CAP_KILL", "CAP_FLY"]);
+        spec["process"]["capabilities"] = json!({"bounding": set, "permitted": set, "effective": set});
+    });
+    let log = bundle.lay.dir().join("log").display().to_string();
+    let text = bundle.ok(&["--log", &log, "run", "--bundle", bundle.bundle(), "nice"]);
+    let lines: Vec<&str> = text.lines().collect();
+    let stat: Vec<&str> = lines[0].rsplit_once(')').unwrap().1.split_whitespace().collect();
+    // Fields 19 (nice) and 41 (policy) of proc_pid_stat(5); SCHED_BATCH is 3.
+    assert_eq!((stat[16], stat[38]), ("7", "3"), "{text}");
+    assert_eq!(lines[1], "best-effort: prio 6");
+    assert_eq!(lines[2], "CapBnd:\t0000000000000020");
+    assert!(std::fs::read_to_string(&log).unwrap().contains("CAP_FLY is unknown"));
+}
+
+#[test]
+fn a_raced_terminal_leads_nowhere_outside() {
+    let bundle = Bundle::new();
+    let canary = bundle.lay.dir().join("canary");
+    std::fs::create_dir(&canary).unwrap();
+    std::fs::write(canary.join("console"), "untouched").unwrap();
+    // No tmpfs over /dev: the bundle's own directory is what is used, and raced for.
+    bundle.configure("stat -c %t:%T /dev/console; echo typed >/dev/console", |spec| {
+        spec["process"]["terminal"] = json!(true);
+        spec["mounts"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|m| !m["destination"].as_str().unwrap().starts_with("/dev"));
+    });
+    let dev = bundle.path.join("rootfs/dev");
+    std::fs::create_dir_all(dev.join("pts")).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                for name in ["console", "pts", "ptmx"] {
+                    let _ = std::fs::remove_file(dev.join(name));
+                    let _ = std::os::unix::fs::symlink(canary.join("console"), dev.join(name));
+                    let _ = std::fs::remove_file(dev.join(name));
+                    let _ = std::fs::File::create_new(dev.join(name));
+                }
+            }
+        });
+        for _ in 0..40 {
+            let _ = bundle.command(&["run", "--bundle", bundle.bundle(), "raced"]).output().unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(std::fs::read_to_string(canary.join("console")).unwrap(), "untouched");
+    assert_eq!(std::fs::read_dir(&canary).unwrap().count(), 1);
+    bundle.command(&["delete", "--force", "raced"]).output().unwrap();
+}
+
 /// A link by which the binary is the runtime.
 fn runtime(dir: &Path) -> PathBuf {
     let link = dir.join("lay-oci");

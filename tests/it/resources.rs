@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Lay;
+use crate::support::{Lay, eventually, output};
 
 /// One test at a time measures CPU time, else they would measure each other.
 static QUIET: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -95,4 +95,126 @@ fn limits_that_contradict_each_other_are_refused() {
     refused(&["--memory-swappiness", "101"], "--memory-swappiness");
     refused(&["--network", "none", "--cpuset-cpus", "900"], "900");
     lay.assert_clean();
+}
+
+/// A block device of the test's own, 32 MiB.
+struct Loop(String);
+
+impl Loop {
+    fn new(lay: &Lay, scheduler: &str) -> Loop {
+        let file = lay.dir().join("disk");
+        std::fs::File::create(&file).unwrap().set_len(32 << 20).unwrap();
+        let args = ["--find", "--show", "--direct-io=on", file.to_str().unwrap()];
+        let device = Loop(output("losetup", &args).trim().to_string());
+        let name = device.0.trim_start_matches("/dev/");
+        std::fs::write(format!("/sys/block/{name}/queue/scheduler"), scheduler).unwrap();
+        device
+    }
+}
+
+impl Drop for Loop {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("losetup").args(["--detach", &self.0]).status();
+    }
+}
+
+#[test]
+fn rates_of_block_devices_are_bounded() {
+    let lay = Lay::new();
+    let device = Loop::new(&lay, "none");
+    let disk = device.0.as_str();
+    let seconds = |flag: Option<&str>, rate: &str, command: &str| {
+        let limit = format!("{disk}:{rate}");
+        let mut flags = vec!["run", "--rm", "--network", "none", "--device", disk];
+        flags.extend(flag.iter().flat_map(|flag| [*flag, &limit]));
+        let start = Instant::now();
+        lay.ok(&[&flags[..], &["busybox", "sh", "-c", command]].concat());
+        start.elapsed().as_secs_f64()
+    };
+    let read = format!("dd if={disk} of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null");
+    let write = format!("dd if=/dev/zero of={disk} bs=1M count=4 oflag=direct 2>/dev/null");
+    let reads = format!("dd if={disk} of=/dev/null bs=4k count=100 iflag=direct 2>/dev/null");
+    let writes = format!("dd if=/dev/zero of={disk} bs=4k count=100 oflag=direct 2>/dev/null");
+    for (flag, rate, command) in [
+        ("--device-read-bps", "2mb", &read),
+        ("--device-write-bps", "2mb", &write),
+        ("--device-read-iops", "50", &reads),
+        ("--device-write-iops", "50", &writes),
+    ] {
+        // Two seconds each; the first of them may come as a burst.
+        let bounded = seconds(Some(flag), rate, command);
+        assert!((1.0..20.0).contains(&bounded), "{flag}: {bounded}");
+        let free = seconds(None, rate, command);
+        assert!(free < bounded / 2.0, "{flag}: {free} without, {bounded} with");
+    }
+}
+
+#[test]
+fn weights_divide_a_block_device() {
+    let _quiet = QUIET.lock();
+    let lay = Lay::new();
+    // The scheduler that knows weights; the kernel may not have it.
+    let Ok(schedulers) = std::fs::read_to_string("/sys/block/loop0/queue/scheduler") else { return };
+    if !schedulers.contains("bfq") {
+        return;
+    }
+    let device = Loop::new(&lay, "bfq");
+    let disk = device.0.as_str();
+    let script = format!(
+        "for i in 1 2 3 4; do while :; do dd if={disk} of=/dev/null bs=64k count=512 iflag=direct 2>/dev/null; done & done; wait"
+    );
+    for (name, weight) in [("light", "10"), ("heavy", "1000")] {
+        let flags =
+            ["run", "-d", "--name", name, "--network", "none", "--device", disk, "--blkio-weight", weight];
+        lay.ok(&[&flags[..], &["busybox", "sh", "-c", &script]].concat());
+    }
+    let read = |name: &str| {
+        let stats: Value =
+            serde_json::from_str(&lay.ok(&["stats", "--no-stream", "--format", "json", name])).unwrap();
+        stats["Raw"]["ReadBytes"].as_f64().unwrap()
+    };
+    let before = (read("light"), read("heavy"));
+    std::thread::sleep(Duration::from_secs(4));
+    let (light, heavy) = (read("light") - before.0, read("heavy") - before.1);
+    assert!(heavy > 1.2 * light, "{light} {heavy}");
+    lay.ok(&["rm", "-f", "light", "heavy"]);
+}
+
+#[test]
+fn without_the_killer_processes_wait_for_memory() {
+    // Control groups v2 have no such switch.
+    if !std::path::Path::new("/sys/fs/cgroup/memory/memory.oom_control").exists() {
+        return;
+    }
+    let lay = Lay::new();
+    let flags = [
+        "run",
+        "-d",
+        "--name",
+        "waits",
+        "--network",
+        "none",
+        "-m",
+        "32m",
+        "--memory-swap",
+        "32m",
+        "--oom-kill-disable",
+    ];
+    lay.ok(&[&flags[..], &["busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=80M", "count=1"]].concat());
+    let id = lay.ok(&["inspect", "-f", "{{.Id}}", "waits"]);
+    let control = format!("/sys/fs/cgroup/memory{}/{id}/memory.oom_control", lay.cgroup());
+    eventually("it waits", || {
+        std::fs::read_to_string(&control).is_ok_and(|text| text.contains("under_oom 1"))
+    });
+    lay.ok(&["update", "-m", "200m", "--memory-swap", "200m", "waits"]);
+    assert_eq!(lay.ok(&["wait", "waits"]), "0");
+    lay.ok(&["rm", "waits"]);
+}
+
+#[test]
+fn processors_and_nodes_are_those_that_were_given() {
+    let lay = Lay::new();
+    let flags = ["--network", "none", "--cpuset-cpus", "0", "--cpuset-mems", "0"];
+    let seen = lay.sh(&flags, "busybox", "grep _allowed_list /proc/self/status");
+    assert_eq!(seen, "Cpus_allowed_list:\t0\nMems_allowed_list:\t0");
 }

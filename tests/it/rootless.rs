@@ -178,9 +178,9 @@ fn ports_reach_a_user_s_container() {
     user.ok(&flags);
     let ports = user.ok(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"]);
     let ports: serde_json::Value = serde_json::from_str(&ports).unwrap();
-    let port = ports["80/tcp"][0]["HostPort"].as_str().unwrap();
+    let port = u16::try_from(ports[0]["HostPort"].as_u64().unwrap()).unwrap();
     let get = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port.parse().unwrap()))?;
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;

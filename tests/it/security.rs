@@ -258,7 +258,8 @@ fn a_mount_point_that_is_swapped_leads_nowhere_else() {
             }
         });
         let volume = format!("{}:/shared", shared.display());
-        for _ in 0..60 {
+        let rounds = std::env::var("LAY_TEST_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(200);
+        for _ in 0..rounds {
             // Whether it starts depends on the moment; what is mounted where must not.
             lay.run(&[
                 "run",
@@ -280,4 +281,116 @@ fn a_mount_point_that_is_swapped_leads_nowhere_else() {
     canary.is_untouched();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(canary.path().to_str().unwrap()));
+}
+
+/// A server that answers each request, given its head, with what a function says; it runs as long as this process.
+fn server(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut head) = (stream.unwrap(), Vec::new());
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|n| n == 1) {
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(&answer(&String::from_utf8_lossy(&head)));
+        }
+    });
+    address.to_string()
+}
+
+fn unauthorized(challenge: &str) -> Vec<u8> {
+    format!("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: {challenge}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        .into_bytes()
+}
+
+/// What the suite's registry answers to a request.
+fn of_registry(head: &str) -> Vec<u8> {
+    use std::io::{Read, Write};
+    let (line, rest) = head.split_once("\r\n").unwrap();
+    let accepted: String = rest
+        .lines()
+        .filter(|l| l.to_ascii_lowercase().starts_with("accept:"))
+        .map(|l| format!("{l}\r\n"))
+        .collect();
+    let mut stream = std::net::TcpStream::connect(&Registry::shared().address).unwrap();
+    let line = line.replace("HTTP/1.1", "HTTP/1.0");
+    write!(stream, "{line}\r\nHost: registry\r\n{accepted}\r\n").unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn credentials_stay_with_their_registry() {
+    use std::sync::{Arc, Mutex};
+    for challenge in ["Basic realm=\"other\"", "Bearer realm=\"http://OTHER/token\",service=\"other\""] {
+        let lay = Lay::new();
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (record, challenge) = (Arc::clone(&seen), challenge.to_string());
+        let own: Arc<Mutex<String>> = Arc::default();
+        let address = Arc::clone(&own);
+        let other = server(move |head| {
+            record.lock().unwrap().push(head.to_ascii_lowercase());
+            unauthorized(&challenge.replace("OTHER", &address.lock().unwrap()))
+        });
+        own.lock().unwrap().clone_from(&other);
+        let elsewhere = other.clone();
+        // The registry wants a password, and sends everybody elsewhere for its blobs.
+        let registry = server(move |head| {
+            if !head.to_ascii_lowercase().contains("authorization: basic dxnlcjpzzwnyzxq=") {
+                return unauthorized("Basic realm=\"registry\"");
+            }
+            match head.split(' ').nth(1) {
+                Some(path) if path.contains("/blobs/") => {
+                    format!("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{elsewhere}{path}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+                }
+                _ => of_registry(head),
+            }
+        });
+        lay.ok(&["login", "-u", "user", "-p", "secret", &registry]);
+        let out = lay.run(&["pull", "-q", &format!("{registry}/library/busybox")]);
+        assert_ne!(out.code, 0);
+        let heads = seen.lock().unwrap();
+        assert!(!heads.is_empty(), "it was sent there: {}", out.stderr);
+        assert!(heads.iter().all(|head| !head.contains("authorization:")), "{heads:?}");
+    }
+}
+
+#[test]
+fn nothing_of_an_image_runs_on_the_host() {
+    let canary = Canary::new();
+    let poison = format!("#!/bin/sh\necho poisoned > {}/passwd\n", canary.path().display());
+    let tools = [
+        "bin/tar",
+        "bin/gzip",
+        "bin/unpigz",
+        "usr/bin/newuidmap",
+        "usr/bin/getent",
+        "sbin/ldconfig",
+        "bin/mount",
+    ];
+    let libraries = [
+        "lib/libnss_files.so.2",
+        "lib/x86_64-linux-gnu/libnss_files.so.2",
+        "etc/ld.so.preload",
+        "etc/nsswitch.conf",
+    ];
+    let files: Vec<_> =
+        tools.iter().chain(&libraries).map(|path| Entry::File(path, poison.as_bytes(), 0o755)).collect();
+    let name = image("poisoned", &files, &[]);
+    let lay = Lay::new();
+    lay.ok(&["run", "-d", "--name", "victim", "--network", "none", &name, "sleep", "100"]);
+    lay.ok(&["exec", "-u", "alice", "victim", "id"]);
+    let path = lay.dir().join("out.tar").display().to_string();
+    lay.ok(&["export", "-o", &path, "victim"]);
+    lay.ok(&["diff", "victim"]);
+    lay.ok(&["commit", "victim", "taken"]);
+    lay.ok(&["save", "-o", &path, "taken"]);
+    lay.ok(&["load", "-i", &path]);
+    lay.ok(&["stats", "--no-stream", "victim"]);
+    lay.ok(&["rm", "-f", "victim"]);
+    canary.is_untouched();
 }

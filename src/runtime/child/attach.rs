@@ -215,15 +215,20 @@ fn attach(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
 }
 
 fn attach_cgroups(tmpfs: &OwnedFd, below: Vec<(String, OwnedFd)>, mount: &MountPlan) -> Outcome<()> {
-    attach(tmpfs, mount)?;
     let step = || format!("mount control groups at {}", mount.destination.display());
+    // Its directories are there already.
+    set_attributes(tmpfs, mount.set).step(step)?;
+    attach(tmpfs, mount)?;
     for (directory, fd) in below {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let target = rustix::fs::openat(tmpfs, &directory, flags, Mode::empty()).step(step)?;
         put(&fd, &target).step(step)?;
     }
-    let change = Change { set: mount.set, ..Change::default() };
-    mount::set_attributes(tmpfs, &change, false).step(step)
+    Ok(())
+}
+
+fn set_attributes(mount: &OwnedFd, set: Attr) -> Result<(), mount::Error> {
+    mount::set_attributes(mount, &Change { set, ..Change::default() }, false)
 }
 
 /// Attaches a mount to an open file or directory.

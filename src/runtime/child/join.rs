@@ -13,7 +13,7 @@ use crate::runtime::{Io, Target};
 /// Runs the joining process to its end.
 pub fn main(
     container: &OwnedFd,
-    root: Option<&OwnedFd>,
+    root: &OwnedFd,
     target: &Target<'_>,
     process: &ProcessPlan,
     io: Io,
@@ -27,7 +27,7 @@ pub fn main(
 
 fn enter_and_execute(
     container: &OwnedFd,
-    root: Option<&OwnedFd>,
+    root: &OwnedFd,
     target: &Target<'_>,
     process: &ProcessPlan,
     io: Io,
@@ -36,17 +36,15 @@ fn enter_and_execute(
     let (own_users, preserve_fds) = (target.own_users, target.preserve_fds);
     // The parent puts this process into the control group first, so that its child is born there.
     expect(channel, |m| matches!(m, Message::Mapped))?;
-    let mut all = Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;
+    let mut all =
+        Ns::MOUNT | Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;
     all |= Ns::PROCESS_ID | Ns::NETWORK;
     all.set(Ns::USER, own_users);
-    all.set(Ns::MOUNT, root.is_none());
     move_into_thread_name_spaces(container.as_fd(), all)
         .step(|| "enter the container's namespaces".to_string())?;
-    if let Some(root) = root {
-        let step = || "enter the container's root".to_string();
-        rustix::process::fchdir(root).step(step)?;
-        rustix::process::chroot(".").step(step)?;
-    }
+    let step = || "enter the container's root".to_string();
+    rustix::process::fchdir(root).step(step)?;
+    rustix::process::chroot(".").step(step)?;
     // Its parent is to be the one that waits for it, not this process, which is about to end.
     match clone_again(libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
         Cloned::Parent { pid, pidfd } => {

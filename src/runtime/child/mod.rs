@@ -20,7 +20,7 @@ use super::channel::{Channel, Failure, Message, Step};
 use super::gate::Gate;
 use super::hook::Subject;
 use super::plan::Plan;
-use crate::kernel::process::{exit_now, new_session_keyring};
+use crate::kernel::process::{Cloned, clone_again, exit_now, new_session_keyring};
 
 use identity::become_user;
 use run::{execute, standard_streams};
@@ -82,12 +82,33 @@ impl<T> Named<T> for Result<T, crate::kernel::mount::Error> {
     }
 }
 
-/// Runs the child to its end.
-pub fn main(setup: Setup<'_>, mut channel: Channel) -> ! {
-    let Err(failure) = set_up_and_execute(setup, &mut channel);
+/// Runs the child to its end. `flags` are those of its new namespaces, which it was cloned with unless it is to be born in an
+/// existing user namespace.
+pub fn main(setup: Setup<'_>, mut channel: Channel, flags: u64) -> ! {
+    let born = match &setup.plan.namespaces.user {
+        Some(path) => born_in(path, flags, &channel),
+        None => Ok(()),
+    };
+    let Err(failure) = born.and_then(|()| set_up_and_execute(setup, &mut channel));
     // If the parent is gone, nobody is left to tell.
     let _ = channel.send(&Message::Failed(failure), &[]);
     exit_now(125)
+}
+
+/// Goes into an existing user namespace, and has the container's process born there, as the parent's child: its new namespaces
+/// belong to that one then. Only that process returns.
+fn born_in(path: &std::path::Path, flags: u64, channel: &Channel) -> Outcome<()> {
+    let step = || format!("enter the user namespace {}", path.display());
+    let namespace = std::fs::File::open(path).step(step)?;
+    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWUSER).step(step)?;
+    identity::become_ids(0, 0, &[])?;
+    match clone_again(flags | libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
+        Cloned::Child => Ok(()),
+        Cloned::Parent { pid, pidfd } => {
+            let sent = channel.send(&Message::Forked(pid), &[std::os::fd::AsFd::as_fd(&pidfd)]);
+            exit_now(if sent.is_ok() { 0 } else { 125 })
+        }
+    }
 }
 
 fn set_up_and_execute(setup: Setup<'_>, channel: &mut Channel) -> Outcome<std::convert::Infallible> {
