@@ -63,6 +63,8 @@ pub struct Created {
 pub fn create(create: Create<'_>) -> Result<Created, Error> {
     tracing::debug!(id = create.id, "create");
     let mut plan = Plan::new(create.spec)?;
+    // Who drives an OCI runtime may look.
+    plan.renumber = create.subject.is_some() && plan.namespaces.own_users();
     let cgroups = cgroupfs::detect().map_err(Error::proc("/proc/self/mountinfo"))?;
     let cgroup = plan.cgroup.as_deref().map(|path| Cgroup::create(path, &plan.resources)).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;

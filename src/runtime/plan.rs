@@ -32,6 +32,8 @@ pub struct Plan {
     pub gid_mappings: Vec<LinuxIdMapping>,
     /// Mounts, in order.
     pub mounts: Vec<MountPlan>,
+    /// Mount tables are to show them in that order, which costs a clone of each.
+    pub renumber: bool,
     /// Paths that are hidden.
     pub masked: Vec<PathBuf>,
     /// Paths that may only be read.
@@ -82,6 +84,7 @@ impl Plan {
             uid_mappings: mappings(linux.uid_mappings()),
             gid_mappings: mappings(linux.gid_mappings()),
             mounts: mounts(spec, &devices)?,
+            renumber: false,
             masked: paths(linux.masked_paths()),
             read_only: paths(linux.readonly_paths()),
             read_only_root: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),

@@ -115,6 +115,7 @@ pub(super) fn enter_root(plan: &Plan, provided: Vec<OwnedFd>, made: Vec<Made>) -
         };
         match next.ok_or(Errno::BADF).step(missing)? {
             Made::One(fd) => {
+                let fd = if plan.renumber { renumbered(fd) } else { fd };
                 if matches!(mount.kind, Kind::Bind { .. } | Kind::Dev) {
                     attributes(&fd, mount)?;
                 }
@@ -183,6 +184,12 @@ fn enter_tree(root: OwnedFd) -> Outcome<()> {
     // Its end, by the exec, takes the tree apart as soon as nothing uses it any more.
     std::mem::forget(root);
     Ok(())
+}
+
+/// The same mount with a new number. Mount tables show mounts by number since Linux 6.8, so that those of the parent and those
+/// of the child would stand in no order. What cannot be cloned, before 6.15, keeps its number.
+fn renumbered(fd: OwnedFd) -> OwnedFd {
+    mount::clone_at(&fd, Path::new(""), true).unwrap_or(fd)
 }
 
 fn attributes(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
