@@ -41,8 +41,8 @@ pub struct Config {
     pub network: Network,
     /// Where containers' control groups live.
     pub cgroup: Cgroup,
-    /// Host ids that user namespaces take.
-    pub userns: Userns,
+    /// Host ids that user namespaces take; those of the user `lay` or `containers` in `/etc/subuid` without.
+    pub userns: Option<Userns>,
     /// Where images and containers are kept.
     pub store: StoreConfig,
 }

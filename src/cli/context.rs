@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lay_store::Store;
 
 use super::failure::{Failure, Tried};
-use crate::config::Config;
+use crate::config::{Config, Userns};
 use crate::container::{Containers, Environment};
 use crate::kernel::userns;
 use crate::network::Bridge;
@@ -62,8 +62,16 @@ impl Context {
             },
             cgroup_parent: self.cgroup_parent(),
             via: self.layer_form()?.0.via(),
-            id_pool: (self.config.userns.first_id, self.config.userns.count),
+            id_pool: self.id_pool(),
         })
+    }
+
+    /// First host id and number of ids for user namespaces: as configured, else what is set apart for containers, else a part
+    /// that nobody uses.
+    fn id_pool(&self) -> (u32, u32) {
+        let own = Userns::default();
+        let configured = self.config.userns.map(|pool| (pool.first_id, pool.count));
+        configured.or_else(crate::rootless::set_apart).unwrap_or((own.first_id, own.count))
     }
 
     /// Where control groups are made; empty where this user may make none.

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args};
 use super::failure::{Failure, Tried};
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
-use crate::container::{NetworkMode, Options, Security, UsernsMode, parse_tmpfs, parse_volume};
+use crate::container::{IdMaps, NetworkMode, Options, Security, UsernsMode, parse_tmpfs, parse_volume};
 use crate::kernel::userns;
 use crate::network::{PortMapping, Slirp};
 
@@ -85,6 +85,12 @@ pub struct CreateFlags {
     /// auto: a user namespace of its own [default]; host: none, which is the default of --privileged
     #[arg(long, value_name = "MODE", help_heading = "Security")]
     userns: Option<String>,
+    /// Ids of the host that users of the container are, for a user namespace with just these; for groups too without --gidmap
+    #[arg(long, value_name = "CONTAINER:HOST[:SIZE]", help_heading = "Security")]
+    uidmap: Vec<String>,
+    /// The same for groups
+    #[arg(long, value_name = "CONTAINER:HOST[:SIZE]", help_heading = "Security")]
+    gidmap: Vec<String>,
     /// Add a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
@@ -103,6 +109,21 @@ pub struct CreateFlags {
 }
 
 impl CreateFlags {
+    fn userns(&self) -> Result<UsernsMode, Failure> {
+        if self.uidmap.is_empty() && self.gidmap.is_empty() {
+            return userns(self.userns.as_deref(), self.isolation.privileged);
+        }
+        if let Some(mode) = self.userns.as_deref().filter(|mode| *mode != "private") {
+            return Err(Failure::new(format!(
+                "--userns {mode} and --uidmap or --gidmap contradict each other"
+            )));
+        }
+        if userns::nested() {
+            return Err(Failure::new("--uidmap and --gidmap need root"));
+        }
+        IdMaps::parse(&self.uidmap, &self.gidmap).map(UsernsMode::Mapped).tried(|| "invalid flag".to_string())
+    }
+
     /// What the flags say, with the command and its arguments.
     pub fn options(&self, command: &[String]) -> Result<Options, Failure> {
         let bad = || "invalid flag".to_string();
@@ -140,7 +161,7 @@ impl CreateFlags {
             init: self.init,
             read_only: self.read_only,
             network,
-            userns: userns(self.userns.as_deref(), self.isolation.privileged)?,
+            userns: self.userns()?,
             ports,
             mounts,
             add_hosts: self.add_host.clone(),

@@ -43,7 +43,7 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
     let missing = || Error::NotRunning(container.record.name.clone());
     let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
     let (process, identity) = process(env, container, &running, &spec, options)?;
-    let owner = identity.host_ids(running.first_id);
+    let owner = identity.host_ids(container.id_maps(&running).as_ref());
     let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
     let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
     foreground.attend(&process, console)
@@ -53,7 +53,7 @@ fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) ->
     Target {
         pid: running.process.pid,
         cgroup: Some(running.cgroup.as_str()).filter(|path| !path.is_empty()),
-        own_users: running.first_id.is_some() || running.nested,
+        own_users: container.id_maps(running).is_some() || running.nested,
         preserve_fds: 0,
         id: &container.record.id,
         bundle: &container.dir,

@@ -10,6 +10,7 @@ use lay_store::Store;
 use super::error::Error;
 use super::files::{on, write, write_json};
 use super::group::Groups;
+use super::idmap::IdMaps;
 use super::idrange::IdPool;
 use super::options::{NetworkMode, UsernsMode};
 use super::process::ProcessId;
@@ -134,7 +135,7 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
     write_network_files(env, container, &facts)?;
     let spec = spec::generate(env, container, &facts)?;
     write_json(&container.path("config.json"), &spec)?;
-    let owner = facts.identity.host_ids(facts.first_id);
+    let owner = facts.identity.host_ids(facts.maps.as_ref());
     let (io, pipes) = open_io(record.options.tty, options.stdin, owner)?;
     let created = runtime::create(Create {
         spec: &spec,
@@ -171,7 +172,11 @@ fn claim(
     let alive = |owner: &str| env.is_alive(owner);
     let first_id = match record.options.userns {
         UsernsMode::Auto => Some(env.ids().take(&record.id, &alive)?),
-        UsernsMode::Host => None,
+        UsernsMode::Host | UsernsMode::Mapped(_) => None,
+    };
+    let maps = match &record.options.userns {
+        UsernsMode::Mapped(maps) => Some(maps.clone()),
+        UsernsMode::Auto | UsernsMode::Host => first_id.map(IdMaps::of_range),
     };
     let address = match record.options.network {
         NetworkMode::Bridge => {
@@ -189,7 +194,7 @@ fn claim(
         Groups::new(env).ensure(group)?;
     }
     let cgroup = env.cgroup_of(record);
-    Ok(Facts { config, identity, first_id, address, hostname, cgroup })
+    Ok(Facts { config, identity, first_id, maps, address, hostname, cgroup })
 }
 
 fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {

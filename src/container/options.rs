@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::idmap::IdMaps;
 use super::isolation::Isolation;
 use super::resources::Resources;
 use super::security::Security;
@@ -26,7 +27,7 @@ pub enum NetworkMode {
 }
 
 /// Which user namespace a container lives in.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UsernsMode {
     /// One of its own, with an id range that no other container has.
@@ -34,6 +35,8 @@ pub enum UsernsMode {
     Auto,
     /// The host's.
     Host,
+    /// One of its own, with these ids, which others may have as well.
+    Mapped(IdMaps),
 }
 
 /// Everything that `lay run` and `lay create` can be told, in typed form.

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::error::Error;
 use super::exit::Exit;
 use super::files::{on, read_json, write_json};
-use super::options::Options;
+use super::idmap::IdMaps;
+use super::options::{Options, UsernsMode};
 use super::process::ProcessId;
 use crate::runtime::cgroup::Cgroup;
 
@@ -110,6 +111,14 @@ impl Container {
     /// The id as people see it: 12 digits.
     pub fn short_id(&self) -> &str {
         &self.record.id[..12.min(self.record.id.len())]
+    }
+
+    /// The maps of its user namespace, if it runs in one of its own.
+    pub(super) fn id_maps(&self, running: &Running) -> Option<IdMaps> {
+        match &self.record.options.userns {
+            UsernsMode::Mapped(maps) => Some(maps.clone()),
+            UsernsMode::Auto | UsernsMode::Host => running.first_id.map(IdMaps::of_range),
+        }
     }
 
     /// Derives what the container is doing.

@@ -1,6 +1,7 @@
 //! From `-u user:group` to numbers, by the image's own passwd(5) and group(5).
 
 use super::error::Error;
+use super::idmap::IdMaps;
 use crate::snapshot::Files;
 
 /// A passwd or group file larger than this is no such file, in bytes.
@@ -21,9 +22,8 @@ pub struct Identity {
 
 impl Identity {
     /// Its user and group on the host, with the first host id of its user namespace.
-    pub(super) fn host_ids(&self, first_id: Option<u32>) -> (u32, u32) {
-        let base = first_id.unwrap_or(0);
-        (base.wrapping_add(self.uid), base.wrapping_add(self.gid))
+    pub(super) fn host_ids(&self, maps: Option<&IdMaps>) -> (u32, u32) {
+        maps.map_or((self.uid, self.gid), |maps| maps.host_ids(self.uid, self.gid))
     }
 }
 

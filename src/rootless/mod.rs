@@ -51,6 +51,13 @@ pub enum Entered {
     Single(String),
 }
 
+/// The range that `/etc/subuid` and `/etc/subgid` both set apart for containers that root runs, under the name `lay` or
+/// `containers`: its first id and number of ids.
+pub fn set_apart() -> Option<(u32, u32)> {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    ranges::set_apart(&read("/etc/subuid"), &read("/etc/subgid"))
+}
+
 /// Makes a user and a mount namespace and enters them, as their root. The caller must be single-threaded, and not root.
 ///
 /// # Errors

@@ -56,6 +56,16 @@ impl Ranges {
     }
 }
 
+/// The first range of at least one container's ids that both files give to one of the two names.
+pub fn set_apart(uids: &str, gids: &str) -> Option<Range> {
+    let of = |name: &str| {
+        // No user has this number.
+        let (uids, gids) = (parse(uids, u32::MAX, Some(name)), parse(gids, u32::MAX, Some(name)));
+        uids.into_iter().find(|range| range.1 >= 65_536 && gids.contains(range))
+    };
+    ["lay", "containers"].into_iter().find_map(of)
+}
+
 /// Lines `USER:FIRST:COUNT`, where the user is a name or a number.
 fn parse(text: &str, uid: u32, name: Option<&str>) -> Vec<Range> {
     let of = |line: &str| {
@@ -89,6 +99,14 @@ mod tests {
         let text = "# comment\nother:1:2\nann:100000:65536\n1000:300000:10\nann:5:0\nann:x:1\n";
         assert_eq!(parse(text, 1000, Some("ann")), [(100_000, 65_536), (300_000, 10)]);
         assert_eq!(parse(text, 1001, None), []);
+    }
+
+    #[test]
+    fn root_s_containers_have_a_range_that_both_files_name() {
+        let uids = "ann:100000:65536\ncontainers:200000:65536\ncontainers:300000:131072\n";
+        assert_eq!(set_apart(uids, "containers:300000:131072\n"), Some((300_000, 131_072)));
+        assert_eq!(set_apart(uids, "ann:100000:65536\n"), None);
+        assert_eq!(set_apart("lay:5:65535\n", "lay:5:65535\n"), None, "too few for one container");
     }
 
     #[test]

@@ -168,3 +168,41 @@ fn centos_differs_from_the_host() {
     assert_eq!(text.lines().next(), Some("CentOS Linux release 7.9.2009 (Core)"));
     assert!(text.lines().nth(1).unwrap().parse::<u32>().unwrap() > 100, "{text}");
 }
+
+#[test]
+fn ids_are_mapped_as_told() {
+    let lay = Lay::new();
+    let dir = lay.dir().join("shared");
+    std::fs::create_dir(&dir).unwrap();
+    std::os::unix::fs::chown(&dir, Some(1234), Some(1234)).unwrap();
+    let bind = format!("{}:/mnt", dir.display());
+    let flags = [
+        "--network",
+        "none",
+        "--uidmap",
+        "0:1600000000:1000",
+        "--uidmap",
+        "1000:1700000000",
+        "--gidmap",
+        "0:1800000000:2000",
+    ];
+    let script = "cat /proc/self/uid_map /proc/self/gid_map; id -u; touch /tmp/x && stat -c %u:%g /tmp/x";
+    let text = lay.sh(&flags, "busybox", script);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert_eq!(
+        words,
+        ["0", "1600000000", "1000", "1000", "1700000000", "1", "0", "1800000000", "2000", "0", "0:0"]
+    );
+    assert_eq!(lay.sh(&[&flags[..], &["-u", "alice"]].concat(), "busybox", "id -u"), "1000");
+    // A mount's files keep their owners, whatever the maps.
+    assert_eq!(lay.sh(&[&flags[..], &["-v", &bind]].concat(), "busybox", "stat -c %u /mnt"), "65534");
+    let all = ["--network", "none", "--uidmap", "0:1600000000:65536", "-v", &bind];
+    assert_eq!(lay.sh(&all, "busybox", "stat -c %u:%g /mnt; touch /mnt/new"), "1234:1234");
+    assert_eq!(std::fs::metadata(dir.join("new")).unwrap().uid(), 0);
+    lay.ok(&[&["run", "-d", "--name", "mapped"], &all[..], &["busybox", "sleep", "100"]].concat());
+    assert_eq!(lay.ok(&["exec", "-u", "alice", "mapped", "id", "-u"]), "1000");
+    lay.ok(&["rm", "-f", "mapped"]);
+    lay.run(&["run", "--uidmap", "5:5", "busybox", "true"]).fails(125, "id 0");
+    lay.run(&["run", "--uidmap", "0:5", "--userns", "host", "busybox", "true"]).fails(125, "contradict");
+    lay.assert_clean();
+}

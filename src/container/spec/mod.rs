@@ -16,13 +16,13 @@ use oci_spec::runtime::{
 };
 
 use super::error::Error;
-use super::idrange::RANGE;
 use super::isolation::Share;
 use super::launch::Environment;
 use super::options::{NetworkMode, Options};
 use super::record::{Container, Record};
 use super::security::Seccomp;
 use super::user::Identity;
+use crate::container::idmap::{IdMaps, IdRange};
 use crate::kernel::userns;
 
 pub(super) use defaults::all_capabilities;
@@ -36,8 +36,10 @@ pub struct Facts {
     pub config: Config,
     /// Who its first process is.
     pub identity: Identity,
-    /// First host id of its user namespace; none for the host's own.
+    /// First id of the range that was taken for it.
     pub first_id: Option<u32>,
+    /// Maps of its user namespace; none for the host's own.
+    pub maps: Option<IdMaps>,
     /// Its address on the bridge.
     pub address: Option<std::net::Ipv4Addr>,
     /// Its host name.
@@ -49,7 +51,7 @@ pub struct Facts {
 impl Facts {
     /// What belongs to the machine's own namespaces is not its to make.
     pub fn nested(&self) -> bool {
-        self.first_id.is_some() || userns::nested()
+        self.maps.is_some() || userns::nested()
     }
 }
 
@@ -169,8 +171,8 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     if !facts.cgroup.is_empty() {
         linux = linux.cgroups_path(&facts.cgroup);
     }
-    if let Some(first_id) = facts.first_id {
-        linux = linux.uid_mappings(mapping(first_id)?).gid_mappings(mapping(first_id)?);
+    if let Some(maps) = &facts.maps {
+        linux = linux.uid_mappings(mappings(&maps.uids)?).gid_mappings(mappings(&maps.gids)?);
     }
     let unconfined = isolation.privileged && matches!(options.security.seccomp, Seccomp::Default);
     let wanted = if unconfined { &Seccomp::Unconfined } else { &options.security.seccomp };
@@ -180,8 +182,10 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     let mut parameters: HashMap<String, String> = HashMap::new();
     if options.network != NetworkMode::Host {
         // Low ports and ping sockets need no capability in a network namespace of one's own.
-        let last = match facts.first_id {
-            Some(_) => 65_535,
+        let root =
+            |maps: &IdMaps| maps.gids.iter().find(|range| range.container == 0).map(|range| range.size - 1);
+        let last = match facts.maps.as_ref().and_then(root) {
+            Some(last) => u64::from(last),
             None => (userns::current().ids - 1).min(2_147_483_647),
         };
         let groups = format!("0 {last}");
@@ -192,8 +196,12 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     Ok(linux.sysctl(parameters).build()?)
 }
 
-fn mapping(first_id: u32) -> Result<Vec<LinuxIdMapping>, Error> {
-    Ok(vec![LinuxIdMappingBuilder::default().container_id(0u32).host_id(first_id).size(RANGE).build()?])
+fn mappings(ranges: &[IdRange]) -> Result<Vec<LinuxIdMapping>, Error> {
+    let mapping = |range: &IdRange| {
+        let builder = LinuxIdMappingBuilder::default().container_id(range.container);
+        builder.host_id(range.host).size(range.size).build().map_err(Error::from)
+    };
+    ranges.iter().map(mapping).collect()
 }
 
 fn namespaces(env: &Environment, options: &Options, facts: &Facts) -> Result<Vec<LinuxNamespace>, Error> {
@@ -219,7 +227,7 @@ fn namespaces(env: &Environment, options: &Options, facts: &Facts) -> Result<Vec
             }
         }
     }
-    if facts.first_id.is_some() {
+    if facts.maps.is_some() {
         kinds.push(Ns::User);
     }
     if options.network != NetworkMode::Host {

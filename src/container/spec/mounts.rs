@@ -132,7 +132,7 @@ fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount,
 /// A bind mount whose files belong, inside, to the ids that they have on disk.
 fn bind(source: &Path, target: &Path, facts: &Facts, options: &[&str]) -> Result<Mount, Error> {
     let mut options = [&["rbind"], options].concat();
-    options.extend(facts.first_id.is_some().then_some("idmap"));
+    options.extend(facts.maps.is_some().then_some("idmap"));
     mount(&target.to_string_lossy(), "bind", &source.to_string_lossy(), &options)
 }
 
