@@ -38,7 +38,13 @@ fn cpus_are_what_was_asked_for_within_five_percent() {
     for (name, cpus) in [("quarter", 0.25), ("half", 0.5)] {
         let pid = start_burner(&lay, name, &["--cpus", &cpus.to_string()]);
         // Others may keep the machine busy; the quota is a ceiling at any time, and what is reached when it is quiet.
-        let best = (0..4).map(|_| measure(&[pid], 3)[0]).fold(0.0, f64::max);
+        let mut best = 0.0;
+        for _ in 0..15 {
+            best = measure(&[pid], 3)[0].max(best);
+            if best / cpus >= 0.95 {
+                break;
+            }
+        }
         assert!((best / cpus - 1.0).abs() <= 0.05, "{cpus}: {best}");
         lay.ok(&["rm", "-f", name]);
     }

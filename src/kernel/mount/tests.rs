@@ -104,8 +104,9 @@ fn a_containers_file_systems_can_be_created_and_attached() {
         std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap()
     };
     let table = std::thread::scope(|scope| scope.spawn(work).join().unwrap());
-    let line = table.lines().find(|line| line.contains(" - tmpfs tmpfs ") && line.contains("size=65536k"));
-    assert!(line.unwrap().contains("nosuid,noexec"), "{table}");
+    let at = format!(" {} ", dir.path().join("tmpfs").display());
+    let line = table.lines().find(|line| line.contains(&at)).unwrap();
+    assert!(line.contains("nosuid,noexec") && line.contains("size=65536k"), "{line}");
     let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!table.contains(dir.path().to_str().unwrap()));
 }
