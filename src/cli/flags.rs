@@ -8,7 +8,9 @@ use clap::{ArgAction, Args};
 use super::failure::{Failure, Tried};
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
-use crate::container::{IdMaps, NetworkMode, Options, Security, UsernsMode, parse_tmpfs, parse_volume};
+use crate::container::{
+    IdMaps, NetworkMode, Options, Security, UsernsMode, parse_mount, parse_tmpfs, parse_volume,
+};
 use crate::kernel::userns;
 use crate::network::{PortMapping, Slirp};
 
@@ -43,8 +45,14 @@ pub struct CreateFlags {
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
     /// Mount a file, directory or named volume
-    #[arg(short, long, value_name = "SOURCE:TARGET[:ro]")]
+    #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]")]
     volume: Vec<String>,
+    /// The same in long form: type=bind|volume|tmpfs,source=...,target=...,readonly
+    #[arg(long, value_name = "OPTIONS")]
+    mount: Vec<String>,
+    /// Mount what another container has
+    #[arg(long, value_name = "CONTAINER[:ro]")]
+    volumes_from: Vec<String>,
     /// Mount memory
     #[arg(long, value_name = "TARGET[:OPTIONS]")]
     tmpfs: Vec<String>,
@@ -131,6 +139,9 @@ impl CreateFlags {
         for volume in &self.volume {
             mounts.push(parse_volume(volume).tried(bad)?);
         }
+        for mount in &self.mount {
+            mounts.push(parse_mount(mount).tried(bad)?);
+        }
         for tmpfs in &self.tmpfs {
             mounts.push(parse_tmpfs(tmpfs).tried(bad)?);
         }
@@ -164,6 +175,7 @@ impl CreateFlags {
             userns: self.userns()?,
             ports,
             mounts,
+            volumes_from: self.volumes_from.clone(),
             add_hosts: self.add_host.clone(),
             dns: self.dns.clone(),
             labels: self.label.clone(),

@@ -8,7 +8,7 @@ use super::failure::{Failure, Tried};
 use super::output::line;
 use super::ps::state;
 use super::template::Template;
-use crate::container::{self, Container, Environment, Status};
+use crate::container::{self, Container, Environment, MountKind, MountRequest, Status, Volumes};
 use crate::image::{self, Image};
 
 /// What a name is looked up as.
@@ -68,7 +68,7 @@ impl Inspect {
         let tried = || format!("cannot inspect {name}");
         if self.kind != Some(Kind::Image) {
             match env.containers.find(name) {
-                Ok(found) => return container_value(&found).tried(tried),
+                Ok(found) => return container_value(env, &found).tried(tried),
                 Err(container::Error::NotFound(_)) if self.kind.is_none() => {}
                 Err(error) => return Err(Failure::of(&tried(), &error)),
             }
@@ -83,7 +83,7 @@ impl Inspect {
     }
 }
 
-fn container_value(container: &Container) -> Result<Value, container::Error> {
+fn container_value(env: &Environment, container: &Container) -> Result<Value, container::Error> {
     let record = &container.record;
     let status = container.status()?;
     let running = match &status {
@@ -133,13 +133,30 @@ fn container_value(container: &Container) -> Result<Value, container::Error> {
             "CpusetCpus": limits.cpuset_cpus,
             "PidsLimit": limits.pids_limit,
         },
-        "Mounts": options.mounts,
+        "Mounts": options.mounts.iter().map(|mount| mount_value(env, mount)).collect::<Vec<_>>(),
         "NetworkSettings": {
             "IPAddress": running.and_then(|r| r.address),
             "MacAddress": running.and_then(|r| r.mac.clone()),
             "Ports": ports,
         },
     }))
+}
+
+fn mount_value(env: &Environment, mount: &MountRequest) -> Value {
+    let (kind, name, source) = match &mount.kind {
+        MountKind::Bind(path) => ("bind", None, json!(path)),
+        MountKind::Volume(name) => ("volume", Some(name), json!(Volumes::new(env.store.root()).data(name))),
+        MountKind::Tmpfs(_) => ("tmpfs", None, json!("")),
+    };
+    json!({
+        "Type": kind,
+        "Name": name,
+        "Source": source,
+        "Destination": mount.target,
+        "Mode": if mount.read_only { "ro" } else { "" },
+        "RW": !mount.read_only,
+        "Propagation": mount.propagation.as_deref().unwrap_or("rprivate"),
+    })
 }
 
 fn state_value(status: &Status) -> Value {

@@ -41,6 +41,7 @@ mod tag;
 mod template;
 mod tree;
 mod update;
+mod volume;
 mod wait;
 
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ enum Command {
     Update(Box<update::Update>),
     /// Manage resource groups, whose limits containers share
     Group(group::Group),
+    /// Manage volumes: directories that outlive containers
+    Volume(volume::Volume),
     /// Show what containers use
     Stats(stats::Stats),
     /// Wait until containers end, and print their exit codes
@@ -166,6 +169,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Update(command) => command.run(&context),
         Command::Stats(command) => command.run(&context),
         Command::Group(command) => command.run(&context),
+        Command::Volume(command) => command.run(&context),
         Command::Kill(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),

@@ -16,8 +16,8 @@ pub struct Rm {
     /// Kill them first if they are running; those that do not exist are no error
     #[arg(short, long)]
     force: bool,
-    /// Accepted for Docker's sake: volumes without a name are not made
-    #[arg(short, long, hide = true)]
+    /// Also their volumes that nobody named
+    #[arg(short, long)]
     volumes: bool,
 }
 
@@ -41,7 +41,7 @@ impl Rm {
         let names: Vec<String> =
             self.containers.iter().filter(|name| !(self.force && gone(name))).cloned().collect();
         for_each(context, "remove", &names, |env, container| {
-            container::remove(env, container, self.force).map(drop)
+            container::remove(env, container, self.force, self.volumes).map(drop)
         })
     }
 }

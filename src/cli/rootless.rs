@@ -42,6 +42,7 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Save(_)
             | Command::Load(_)
             | Command::Prune(_)
+            | Command::Volume(_)
             | Command::Check(_)
     )
 }

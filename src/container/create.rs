@@ -16,6 +16,7 @@ use super::launch::Environment;
 use super::options::Options;
 use super::record::{Container, Record};
 use super::signal::parse_signal;
+use super::volume::{Volumes, gather, inherit};
 use crate::image::Image;
 
 /// A container that was just made, with the lock that makes the holder its supervisor.
@@ -36,7 +37,7 @@ pub fn create(
     env: &Environment,
     image: &Image,
     image_name: &str,
-    options: Options,
+    mut options: Options,
 ) -> Result<Created, Error> {
     options.resources.check()?;
     // Until the record names the layers, this keeps a collection from taking them.
@@ -45,11 +46,14 @@ pub fn create(
     if let Some(missing) = image.layers.iter().find(|diff_id| env.store.layer(diff_id).is_none()) {
         return Err(Error::MissingLayer(*missing));
     }
+    inherit(&env.containers, &options.volumes_from, &mut options.mounts)?;
     let mut record = record_of(image, image_name, options)?;
     match &record.options.group {
         Some(group) => drop(Groups::new(env).find(group)?),
         None => record.options.group = Groups::new(env).place(image_name, &record.args)?,
     }
+    // Until the record names the volumes, none of them is removed.
+    let _claim = Volumes::new(env.store.root()).claim()?;
     let dir = env.containers.dir(&record.id);
     let making = env.containers.making(false)?;
     DirBuilder::new().mode(0o700).create(&dir).map_err(on("create", &dir))?;
@@ -84,8 +88,9 @@ fn write_cidfile(record: &Record) -> Result<(), Error> {
     result.map_err(on("create", path))
 }
 
-fn record_of(image: &Image, image_name: &str, options: Options) -> Result<Record, Error> {
+fn record_of(image: &Image, image_name: &str, mut options: Options) -> Result<Record, Error> {
     let config = image.config.config().clone().unwrap_or_default();
+    gather(config.volumes().as_deref().unwrap_or_default(), &mut options.mounts)?;
     let stop_signal = options.stop_signal.clone().or_else(|| config.stop_signal().clone());
     let mut labels: BTreeMap<String, String> =
         config.labels().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();

@@ -6,6 +6,17 @@ use std::path::PathBuf;
 /// Errors of the container room.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There is no such volume.
+    #[error("no such volume: {0} (see 'lay volume ls')")]
+    NoVolume(String),
+    /// Containers have it.
+    #[error("volume {name} is in use by {containers}: remove them first")]
+    VolumeInUse {
+        /// The volume.
+        name: String,
+        /// The containers' names.
+        containers: String,
+    },
     /// No limits, no figures.
     #[error("it has no control group: none was left to this user (see 'lay info')")]
     NoCgroup,

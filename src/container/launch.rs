@@ -21,6 +21,7 @@ use super::spec::{self, Facts};
 use super::streams::{Streams, open_io};
 use super::teardown::teardown;
 use super::user;
+use super::volume::{Volumes, fill};
 use crate::kernel::userns;
 use crate::network::{self, Allocator, Bridge, Endpoint, Published, Slirp};
 use crate::runtime::{self, Create, Process};
@@ -130,6 +131,7 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
     let config = super::spec::image_config(env, record)?;
     let user = record.options.user.clone().or_else(|| config.user().clone()).unwrap_or_default();
     let identity = user::resolve(&user, &files)?;
+    fill(&Volumes::new(env.store.root()), &record.options.mounts, &files)?;
     drop(files);
     let facts = claim(env, container, config, identity)?;
     write_network_files(env, container, &facts)?;

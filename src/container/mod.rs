@@ -64,4 +64,4 @@ pub use stats::{Sample, sample};
 pub use stop::{kill, stop, wait};
 pub use teardown::sweep;
 pub use update::update;
-pub use volume::{MountKind, MountRequest, parse_tmpfs, parse_volume};
+pub use volume::{MountKind, MountRequest, Volume, Volumes, inherit, parse_mount, parse_tmpfs, parse_volume};

@@ -18,7 +18,7 @@ use super::logs::Writer;
 use super::pump::{Outside, Pump, receive_signals};
 use super::record::Container;
 use super::streams::Streams;
-use super::teardown::{teardown, teardown_and_remove};
+use super::teardown::{forget, teardown, teardown_and_remove};
 use super::terminal::{RawTerminal, copy_window_size};
 
 /// What of this process's standard streams a foreground container gets.
@@ -87,7 +87,7 @@ fn finish(env: &Environment, container: &Container, code: i32) -> Result<Exit, E
     let exit = Exit::now(code, down.oom_killed, "");
     container.write_exit(&exit)?;
     if container.record.options.auto_remove {
-        teardown_and_remove(env, container)?;
+        forget(env, container)?;
     }
     Ok(exit)
 }

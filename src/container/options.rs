@@ -72,8 +72,11 @@ pub struct Options {
     pub userns: UsernsMode,
     /// `-p`.
     pub ports: Vec<PortMapping>,
-    /// `-v` and `--tmpfs`.
+    /// `-v`, `--mount` and `--tmpfs`; later also what comes from the image and from others.
     pub mounts: Vec<MountRequest>,
+    /// `--volumes-from`.
+    #[serde(default)]
+    pub volumes_from: Vec<String>,
     /// `--add-host`, as `name:address`.
     pub add_hosts: Vec<String>,
     /// `--dns`.

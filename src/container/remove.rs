@@ -5,6 +5,7 @@ use super::launch::Environment;
 use super::record::{Container, Status};
 use super::stop::kill_and_wait;
 use super::teardown::teardown_and_remove;
+use super::volume::{MountKind, Volumes};
 
 /// A container that was removed.
 #[derive(Clone, Debug)]
@@ -17,11 +18,17 @@ pub struct Removed {
     pub size: u64,
 }
 
-/// Removes a container; a running one is killed first when `force` says so.
+/// Removes a container; a running one is killed first when `force` says so. With `volumes`, those volumes too that nobody
+/// named and nobody else has.
 ///
 /// # Errors
 /// [`Error::Running`] for a running one without `force`.
-pub fn remove(env: &Environment, container: &Container, force: bool) -> Result<Removed, Error> {
+pub fn remove(
+    env: &Environment,
+    container: &Container,
+    force: bool,
+    volumes: bool,
+) -> Result<Removed, Error> {
     if let Status::Running(_) = container.status()? {
         if !force {
             return Err(Error::Running(container.record.name.clone()));
@@ -33,7 +40,23 @@ pub fn remove(env: &Environment, container: &Container, force: bool) -> Result<R
     if container.dir.exists() {
         teardown_and_remove(env, container)?;
     }
+    if volumes {
+        remove_volumes(env, container)?;
+    }
     Ok(Removed { id: container.record.id.clone(), name: container.record.name.clone(), size })
+}
+
+/// The volumes that a removed container had and nobody named. One that another container shares stays for it.
+pub(super) fn remove_volumes(env: &Environment, container: &Container) -> Result<(), Error> {
+    let own = container.record.options.mounts.iter().filter(|mount| mount.anonymous);
+    for mount in own {
+        let MountKind::Volume(name) = &mount.kind else { continue };
+        match Volumes::new(env.store.root()).remove(&env.containers, name) {
+            Err(Error::NoVolume(_) | Error::VolumeInUse { .. }) => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Removes (or, with `dry_run`, only names) all containers that are not running.
@@ -51,14 +74,14 @@ pub fn prune_stopped(env: &Environment, dry_run: bool) -> Result<Vec<Removed>, E
             let size = disk_usage(&container.dir);
             removed.push(Removed { id: container.record.id, name: container.record.name, size });
         } else {
-            removed.push(remove(env, &container, false)?);
+            removed.push(remove(env, &container, false, false)?);
         }
     }
     Ok(removed)
 }
 
 /// Bytes that a directory's files take on disk.
-fn disk_usage(dir: &std::path::Path) -> u64 {
+pub(super) fn disk_usage(dir: &std::path::Path) -> u64 {
     use std::os::unix::fs::MetadataExt;
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {

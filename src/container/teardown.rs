@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::files::on;
 use super::launch::{Environment, endpoint};
 use super::record::{Container, Running};
+use super::remove::remove_volumes;
 use crate::network;
 use crate::runtime::cgroup::Cgroup;
 
@@ -71,8 +72,20 @@ fn disconnect(env: &Environment, container: &Container, running: Option<&Running
 /// When something could not be removed; calling it again goes on.
 pub fn teardown_and_remove(env: &Environment, container: &Container) -> Result<(), Error> {
     teardown(env, container)?;
+    forget(env, container)
+}
+
+/// Removes the directory and name of a container that was taken down; with `--rm`, also its volumes that nobody named.
+///
+/// # Errors
+/// As [`teardown_and_remove`].
+pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
     env.containers.release_name(&container.record.name, &container.record.id)?;
-    remove_dir(&container.dir)
+    remove_dir(&container.dir)?;
+    match container.record.options.auto_remove {
+        true => remove_volumes(env, container),
+        false => Ok(()),
+    }
 }
 
 /// Removes a container's directory, its record last, so that a half-removed one is still known.

@@ -3,4 +3,5 @@
 pub mod mount;
 pub mod process;
 pub mod seccomp;
+pub mod tree;
 pub mod userns;

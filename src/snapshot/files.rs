@@ -36,6 +36,20 @@ impl Files {
         Self { root }
     }
 
+    /// Opens a directory; `None` where there is none. Symlinks are followed inside the image.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn directory(&self, path: impl AsRef<Path>) -> Result<Option<OwnedFd>, Error> {
+        let path = path.as_ref();
+        match self.stat(path)? {
+            Some(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {
+                self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Reads a whole regular file; `None` if there is none. Symlinks are followed inside the image, absolute paths
     /// and `..` stay there.
     ///

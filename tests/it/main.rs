@@ -23,3 +23,4 @@ mod run;
 mod seccomp;
 mod security;
 mod support;
+mod volumes;

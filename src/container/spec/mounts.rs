@@ -11,7 +11,7 @@ use crate::container::isolation::{Isolation, Share};
 use crate::container::launch::Environment;
 use crate::container::options::NetworkMode;
 use crate::container::record::Container;
-use crate::container::volume::{MountKind, MountRequest, ensure_volume};
+use crate::container::volume::{MountKind, MountRequest, Volumes};
 use crate::kernel::userns;
 
 /// The file systems of every container, its network files, and what the user asked for, parents first.
@@ -113,10 +113,11 @@ fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount,
         MountKind::Bind(source) => {
             let source = source.canonicalize().map_err(|_| Error::BindSource(source.clone()))?;
             options.extend(request.read_only.then_some("rro"));
-            bind(&source, &request.target, facts, &options)
+            let recursion = if request.non_recursive { "bind" } else { "rbind" };
+            bind_as(recursion, &source, &request.target, facts, &options)
         }
         MountKind::Volume(name) => {
-            let source = ensure_volume(env.store.root(), name)?;
+            let source = Volumes::new(env.store.root()).data(name);
             options.extend(request.read_only.then_some("rro"));
             bind(&source, &request.target, facts, &options)
         }
@@ -131,7 +132,17 @@ fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount,
 
 /// A bind mount whose files belong, inside, to the ids that they have on disk.
 fn bind(source: &Path, target: &Path, facts: &Facts, options: &[&str]) -> Result<Mount, Error> {
-    let mut options = [&["rbind"], options].concat();
+    bind_as("rbind", source, target, facts, options)
+}
+
+fn bind_as(
+    recursion: &str,
+    source: &Path,
+    target: &Path,
+    facts: &Facts,
+    options: &[&str],
+) -> Result<Mount, Error> {
+    let mut options = [&[recursion], options].concat();
     options.extend(facts.maps.is_some().then_some("idmap"));
     mount(&target.to_string_lossy(), "bind", &source.to_string_lossy(), &options)
 }

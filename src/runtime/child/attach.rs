@@ -211,7 +211,7 @@ fn attach(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
     let directory = directory(fd).step(step)?;
     let target = target(destination, directory)?;
     if mount.copy_up && directory {
-        super::copy::copy(&target, fd).step(step)?;
+        crate::kernel::tree::copy(&target, fd).step(step)?;
     }
     put(fd, &target).step(step)?;
     if let Some((propagation, recursive)) = mount.propagation {

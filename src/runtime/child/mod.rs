@@ -4,7 +4,6 @@
 
 mod attach;
 mod console;
-mod copy;
 mod identity;
 pub(super) mod join;
 mod paths;

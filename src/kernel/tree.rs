@@ -1,6 +1,6 @@
-//! `tmpcopyup`: a new file system starts with what the directory below it holds.
+//! Copies of directory trees: what a new file system or a new volume starts with.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -8,8 +8,12 @@ use rustix::io::Errno;
 /// Most levels of directories that are copied.
 const DEEPEST: u32 = 64;
 
-/// Copies a directory's content, attributes included, into another. Links are copied, not followed.
-pub(super) fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
+/// Copies a directory's content, owners, modes, times and extended attributes included, into another. Links are copied, not
+/// followed.
+///
+/// # Errors
+/// The first that the kernel gives; `ELOOP` for more than 64 levels. What was copied stays.
+pub fn copy(from: &OwnedFd, to: &OwnedFd) -> Result<(), Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let from = rustix::fs::openat(from, ".", flags, Mode::empty())?;
     directory(&from, to, DEEPEST)?;
@@ -33,6 +37,7 @@ fn directory(from: &OwnedFd, to: &OwnedFd, levels: u32) -> Result<(), Errno> {
                     rustix::fs::openat(to, name, flags, Mode::empty())?,
                 );
                 directory(&below, &into, levels.checked_sub(1).ok_or(Errno::LOOP)?)?;
+                extended(&below, &into)?;
             }
             FileType::RegularFile => file(from, to, name)?,
             FileType::Symlink => {
@@ -51,7 +56,33 @@ fn file(from: &OwnedFd, to: &OwnedFd, name: &std::ffi::CStr) -> Result<(), Errno
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
     let mut target = std::fs::File::from(rustix::fs::openat(to, name, flags, Mode::RWXU)?);
     let errno = |e: std::io::Error| Errno::from_io_error(&e).unwrap_or(Errno::IO);
-    std::io::copy(&mut source, &mut target).map(drop).map_err(errno)
+    std::io::copy(&mut source, &mut target).map_err(errno)?;
+    let stat = rustix::fs::fstat(&source)?;
+    let owner = (rustix::fs::Uid::from_raw(stat.st_uid), rustix::fs::Gid::from_raw(stat.st_gid));
+    // A change of owner takes capabilities away.
+    rustix::fs::fchown(&target, Some(owner.0), Some(owner.1))?;
+    extended(&source, &target)
+}
+
+/// Extended attributes. Those that the target may not have are left out.
+fn extended(from: impl AsFd, to: impl AsFd) -> Result<(), Errno> {
+    let mut names = vec![0; 65_536];
+    let length = match rustix::fs::flistxattr(&from, names.as_mut_slice()) {
+        Err(Errno::OPNOTSUPP) => return Ok(()),
+        result => result?,
+    };
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
+            continue;
+        }
+        let mut value = vec![0; 65_536];
+        let length = rustix::fs::fgetxattr(&from, name, value.as_mut_slice())?;
+        match rustix::fs::fsetxattr(&to, name, &value[..length], rustix::fs::XattrFlags::empty()) {
+            Err(Errno::PERM | Errno::OPNOTSUPP) => {}
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 fn attributes(stat: &Stat, to: &OwnedFd, name: impl rustix::path::Arg + Copy) -> Result<(), Errno> {

@@ -1,42 +1,13 @@
-//! `-v` and `--tmpfs`: what is mounted into a container beside its root.
+//! `-v` and `--tmpfs`, as Docker reads them.
 
-use std::fs;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use super::{MountKind, MountRequest};
+use crate::container::error::Error;
+use crate::container::id::check_name;
 
-use super::error::Error;
-use super::files::on;
-use super::id::check_name;
-
-/// Where a mount's content comes from.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MountKind {
-    /// A file or directory of the host.
-    Bind(PathBuf),
-    /// A named volume.
-    Volume(String),
-    /// Memory, with mount options such as `size=64m`.
-    Tmpfs(Vec<String>),
-}
-
-/// One `-v` or `--tmpfs`.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub struct MountRequest {
-    /// What is mounted.
-    pub kind: MountKind,
-    /// Absolute path in the container.
-    pub target: PathBuf,
-    /// Whether the container may only read.
-    pub read_only: bool,
-    /// Propagation of a bind mount (`rprivate`, `rslave`, …).
-    pub propagation: Option<String>,
-}
-
-/// Parses `-v SOURCE:TARGET[:OPTIONS]`: a source with a `/` (or `.`, `..`, `~` as the shell left it) is a path of
-/// the host, any other a volume's name.
+/// Parses `-v [SOURCE:]TARGET[:OPTIONS]`: a source with a `/` (or `.`, `..`, `~` as the shell left it) is a path of
+/// the host, any other a volume's name; without a source, it is a new volume without a name.
 ///
 /// # Errors
 /// [`Error::Flag`] with what is wrong.
@@ -44,23 +15,22 @@ pub fn parse_volume(text: &str) -> Result<MountRequest, Error> {
     let bad = |reason: &str| Error::Flag { flag: "--volume", value: text.into(), reason: reason.into() };
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, options) = match parts.as_slice() {
+        [target] if target.starts_with('/') => ("", *target, ""),
         [source, target] => (*source, *target, ""),
         [source, target, options] => (*source, *target, *options),
         _ => return Err(bad("expected SOURCE:TARGET or SOURCE:TARGET:OPTIONS")),
     };
-    if source.is_empty() {
-        return Err(bad("the source is empty"));
-    }
-    let mut request = MountRequest {
-        kind: volume_source(source).map_err(|e| bad(&e))?,
-        target: container_path(target).map_err(bad)?,
-        read_only: false,
-        propagation: None,
+    let kind = match source {
+        "" if parts.len() == 1 => MountKind::Volume(String::new()),
+        "" => return Err(bad("the source is empty")),
+        source => volume_source(source).map_err(|e| bad(&e))?,
     };
+    let mut request = MountRequest::new(kind, container_path(target).map_err(bad)?);
     for option in options.split(',').filter(|o| !o.is_empty()) {
         match option {
             "ro" | "readonly" => request.read_only = true,
-            "rw" | "z" | "Z" | "nocopy" | "consistent" | "cached" | "delegated" => {}
+            "nocopy" => request.no_copy = true,
+            "rw" | "z" | "Z" | "consistent" | "cached" | "delegated" => {}
             "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" => {
                 request.propagation = Some(option.to_string());
             }
@@ -70,7 +40,7 @@ pub fn parse_volume(text: &str) -> Result<MountRequest, Error> {
     Ok(request)
 }
 
-fn volume_source(source: &str) -> Result<MountKind, String> {
+pub(super) fn volume_source(source: &str) -> Result<MountKind, String> {
     if source.starts_with('/') {
         return Ok(MountKind::Bind(PathBuf::from(source)));
     }
@@ -115,11 +85,11 @@ pub fn parse_tmpfs(text: &str) -> Result<MountRequest, Error> {
     }
     let read_only = list.iter().any(|o| o == "ro");
     let target = container_path(target).map_err(bad)?;
-    Ok(MountRequest { kind: MountKind::Tmpfs(list), target, read_only, propagation: None })
+    Ok(MountRequest { read_only, ..MountRequest::new(MountKind::Tmpfs(list), target) })
 }
 
 /// An absolute path without `..` that is not the root itself.
-fn container_path(text: &str) -> Result<PathBuf, &'static str> {
+pub(super) fn container_path(text: &str) -> Result<PathBuf, &'static str> {
     let path = Path::new(text);
     if !path.is_absolute() {
         return Err("the path in the container must be absolute");
@@ -129,20 +99,6 @@ fn container_path(text: &str) -> Result<PathBuf, &'static str> {
     }
     let clean: PathBuf = path.components().collect();
     if clean == Path::new("/") { Err("the path in the container must not be '/'") } else { Ok(clean) }
-}
-
-/// Directory of a named volume's content, made when it is missing.
-pub(super) fn ensure_volume(store_root: &Path, name: &str) -> Result<PathBuf, Error> {
-    let volumes = store_root.join("volumes");
-    let data = volumes.join(name).join("_data");
-    if !data.is_dir() {
-        let private = |path: &Path| {
-            fs::DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(on("create", path))
-        };
-        private(&volumes.join(name))?;
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(&data).map_err(on("create", &data))?;
-    }
-    Ok(data)
 }
 
 #[cfg(test)]
@@ -156,7 +112,10 @@ mod tests {
         assert!(bind.read_only && bind.target == Path::new("/dst"));
         assert_eq!(parse_volume("data:/var/lib/x").unwrap().kind, MountKind::Volume("data".into()));
         assert!(matches!(parse_volume("./here:/x").unwrap().kind, MountKind::Bind(p) if p.is_absolute()));
-        for bad in ["/x", "a:b:c:d", ":/x", "/a:rel", "/a:/", "/a:/x/../y", "/a:/x:what", "-bad:/x"] {
+        let unnamed = parse_volume("/x").unwrap();
+        assert_eq!((unnamed.kind, unnamed.no_copy), (MountKind::Volume(String::new()), false));
+        assert!(parse_volume("data:/x:nocopy").unwrap().no_copy);
+        for bad in ["x", "a:b:c:d", ":/x", "/a:rel", "/a:/", "/a:/x/../y", "/a:/x:what", "-bad:/x"] {
             assert!(parse_volume(bad).is_err(), "{bad}");
         }
     }

@@ -1,0 +1,198 @@
+//! Volumes on disk: a directory each, with the content in `_data` and what is known of it in `volume.json`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+
+use super::MountKind;
+use crate::container::error::Error;
+use crate::container::files::{on, read_json, write_json};
+use crate::container::id::{check_name, new_id};
+use crate::container::set::Containers;
+
+/// What is known of a volume.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(default)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// When it was made (RFC 3339, UTC).
+    pub created: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Nobody named it: it goes with its container.
+    pub anonymous: bool,
+}
+
+/// The volumes of a store.
+#[derive(Clone, Debug)]
+pub struct Volumes {
+    root: PathBuf,
+}
+
+impl Volumes {
+    /// Those below a store's root.
+    pub fn new(store_root: &Path) -> Volumes {
+        Volumes { root: store_root.join("volumes") }
+    }
+
+    /// Directory of a volume.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Directory of a volume's content.
+    pub fn data(&self, name: &str) -> PathBuf {
+        self.path(name).join("_data")
+    }
+
+    /// Makes a volume, with a name of its own if none is given. One that is there stays as it is.
+    ///
+    /// # Errors
+    /// When the name is no name, or the disk refuses.
+    pub fn create(&self, name: Option<&str>, labels: BTreeMap<String, String>) -> Result<Volume, Error> {
+        let anonymous = name.is_none();
+        let name = name.map_or_else(new_id, |name| Ok(name.to_string()))?;
+        check_name(&name)?;
+        let _claim = self.claim()?;
+        self.make(Volume { name: name.clone(), created: Timestamp::now().to_string(), labels, anonymous })?;
+        self.find(&name)
+    }
+
+    /// Directory of the content of a container's volume, made when it is missing.
+    pub(in crate::container) fn ensure(&self, name: &str, anonymous: bool) -> Result<PathBuf, Error> {
+        let data = self.data(name);
+        if !data.is_dir() {
+            let created = Timestamp::now().to_string();
+            self.make(Volume { name: name.to_string(), created, anonymous, ..Volume::default() })?;
+        }
+        Ok(data)
+    }
+
+    fn make(&self, volume: Volume) -> Result<(), Error> {
+        let (dir, data) = (self.path(&volume.name), self.data(&volume.name));
+        let make = |path: &Path, mode| {
+            DirBuilder::new().recursive(true).mode(mode).create(path).map_err(on("create", path))
+        };
+        make(&dir, 0o711)?;
+        let about = dir.join("volume.json");
+        if !about.exists() {
+            write_json(&about, &volume)?;
+        }
+        make(&data, 0o755)
+    }
+
+    /// All volumes, by name.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn list(&self) -> Result<Vec<Volume>, Error> {
+        let mut all = Vec::new();
+        let entries = match fs::read_dir(&self.root) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+            entries => entries.map_err(on("read", &self.root))?,
+        };
+        for entry in entries {
+            let entry = entry.map_err(on("read", &self.root))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if entry.path().is_dir() {
+                all.push(self.load(name)?);
+            }
+        }
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(all)
+    }
+
+    fn load(&self, name: String) -> Result<Volume, Error> {
+        let known: Option<Volume> = read_json(&self.path(&name).join("volume.json"))?;
+        Ok(Volume { name, ..known.unwrap_or_default() })
+    }
+
+    /// One volume by its name.
+    ///
+    /// # Errors
+    /// [`Error::NoVolume`].
+    pub fn find(&self, name: &str) -> Result<Volume, Error> {
+        let there = check_name(name).is_ok() && self.data(name).is_dir();
+        if there { self.load(name.to_string()) } else { Err(Error::NoVolume(name.to_string())) }
+    }
+
+    /// The containers that have a volume, by name.
+    ///
+    /// # Errors
+    /// When the containers cannot be listed.
+    pub fn users(&self, containers: &Containers) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for container in containers.list()? {
+            for mount in &container.record.options.mounts {
+                if let MountKind::Volume(name) = &mount.kind {
+                    users.entry(name.clone()).or_default().push(container.record.name.clone());
+                }
+            }
+        }
+        Ok(users)
+    }
+
+    /// Removes a volume that no container has.
+    ///
+    /// # Errors
+    /// [`Error::NoVolume`], or [`Error::VolumeInUse`] with those that have it.
+    pub fn remove(&self, containers: &Containers, name: &str) -> Result<(), Error> {
+        self.find(name)?;
+        let _alone = self.lock(FlockOperation::LockExclusive)?;
+        if let Some(users) = self.users(containers)?.remove(name) {
+            return Err(Error::VolumeInUse { name: name.to_string(), containers: users.join(", ") });
+        }
+        self.discard(name)
+    }
+
+    /// Removes those volumes that no container has and that `wanted` names; returns them, with their size in bytes.
+    ///
+    /// # Errors
+    /// When one cannot be removed; those before are gone.
+    pub fn prune(
+        &self,
+        containers: &Containers,
+        wanted: impl Fn(&Volume) -> bool,
+    ) -> Result<Vec<(Volume, u64)>, Error> {
+        let _alone = self.lock(FlockOperation::LockExclusive)?;
+        let users = self.users(containers)?;
+        let mut removed = Vec::new();
+        for volume in self.list()?.into_iter().filter(|v| !users.contains_key(&v.name) && wanted(v)) {
+            let size = crate::container::remove::disk_usage(&self.data(&volume.name));
+            self.discard(&volume.name)?;
+            removed.push((volume, size));
+        }
+        Ok(removed)
+    }
+
+    /// Out of sight in one step, then away.
+    fn discard(&self, name: &str) -> Result<(), Error> {
+        let (dir, trash) = (self.path(name), self.root.with_file_name("trash"));
+        fs::create_dir_all(&trash).map_err(on("create", &trash))?;
+        let gone = trash.join(format!("volume-{}", new_id()?));
+        fs::rename(&dir, &gone).map_err(on("remove", &dir))?;
+        fs::remove_dir_all(&gone).map_err(on("remove", &gone))
+    }
+
+    /// As long as this is held, no volume is removed.
+    ///
+    /// # Errors
+    /// When the lock cannot be had.
+    pub(in crate::container) fn claim(&self) -> Result<File, Error> {
+        self.lock(FlockOperation::LockShared)
+    }
+
+    fn lock(&self, how: FlockOperation) -> Result<File, Error> {
+        let path = self.root.with_file_name("volumes.lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(on("open", &path))?;
+        flock(&file, how).map_err(|e| on("lock", &path)(e.into()))?;
+        Ok(file)
+    }
+}
