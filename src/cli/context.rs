@@ -6,10 +6,11 @@ use lay_store::Store;
 
 use super::failure::{Failure, Tried};
 use crate::config::{Config, Userns};
-use crate::container::{Containers, Environment};
+use crate::container::{Containers, Environment, IdRange, IdRanges};
 use crate::kernel::userns;
 use crate::network::Bridge;
 use crate::registry::{Access, Credentials};
+use crate::rootless;
 use crate::runtime::cgroup::delegated;
 use crate::snapshot::{Form, preferred_form};
 
@@ -62,16 +63,27 @@ impl Context {
             },
             cgroup_parent: self.cgroup_parent(),
             via: self.layer_form()?.0.via(),
-            id_pool: self.id_pool(),
+            id_pool: self.id_pool().0,
         })
     }
 
-    /// First host id and number of ids for user namespaces: as configured, else what is set apart for containers, else a part
-    /// that nobody uses.
-    fn id_pool(&self) -> (u32, u32) {
-        let own = Userns::default();
-        let configured = self.config.userns.map(|pool| (pool.first_id, pool.count));
-        configured.or_else(crate::rootless::set_apart).unwrap_or((own.first_id, own.count))
+    /// Host ids for user namespaces, and where it says so: the configuration, `/etc/subuid`, or nowhere.
+    pub fn id_pool(&self) -> (IdRanges, String) {
+        let of = |ranges: &[rootless::Range]| {
+            ranges.iter().map(|&(first, count)| IdRange { first, count }).collect::<Vec<_>>()
+        };
+        let built_in = Userns::default();
+        let (range, reason) = match (self.config.userns, rootless::engine_ranges()) {
+            (Some(pool), _) => ((pool.first_id, pool.count), "as configured"),
+            (None, Some((name, uids, gids))) => {
+                let reason = format!("/etc/subuid and /etc/subgid give them to {name}");
+                return (IdRanges { uids: of(&uids), gids: of(&gids) }, reason);
+            }
+            (None, None) => ((built_in.first_id, built_in.count), "what no distribution gives to users"),
+        };
+        // The last number of 32 bits is no id.
+        let range = (range.0, range.1.min(u32::MAX - range.0));
+        (IdRanges { uids: of(&[range]), gids: of(&[range]) }, reason.to_string())
     }
 
     /// Where control groups are made; empty where this user may make none.

@@ -8,9 +8,8 @@ use clap::{ArgAction, Args};
 use super::failure::{Failure, Tried};
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
-use crate::container::{
-    IdMaps, NetworkMode, Options, Security, UsernsMode, parse_mount, parse_tmpfs, parse_volume,
-};
+use super::userns::UsernsFlags;
+use crate::container::{NetworkMode, Options, Security, parse_mount, parse_tmpfs, parse_volume};
 use crate::kernel::userns;
 use crate::network::{PortMapping, Slirp};
 
@@ -90,15 +89,8 @@ pub struct CreateFlags {
     /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files
     #[arg(long, value_name = "OPTION", help_heading = "Security")]
     security_opt: Vec<String>,
-    /// auto: a user namespace of its own [default]; host: none, which is the default of --privileged
-    #[arg(long, value_name = "MODE", help_heading = "Security")]
-    userns: Option<String>,
-    /// Ids of the host that users of the container are, for a user namespace with just these; for groups too without --gidmap
-    #[arg(long, value_name = "CONTAINER:HOST[:SIZE]", help_heading = "Security")]
-    uidmap: Vec<String>,
-    /// The same for groups
-    #[arg(long, value_name = "CONTAINER:HOST[:SIZE]", help_heading = "Security")]
-    gidmap: Vec<String>,
+    #[command(flatten)]
+    userns: UsernsFlags,
     /// Add a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
@@ -117,21 +109,6 @@ pub struct CreateFlags {
 }
 
 impl CreateFlags {
-    fn userns(&self) -> Result<UsernsMode, Failure> {
-        if self.uidmap.is_empty() && self.gidmap.is_empty() {
-            return userns(self.userns.as_deref(), self.isolation.privileged);
-        }
-        if let Some(mode) = self.userns.as_deref().filter(|mode| *mode != "private") {
-            return Err(Failure::new(format!(
-                "--userns {mode} and --uidmap or --gidmap contradict each other"
-            )));
-        }
-        if userns::nested() {
-            return Err(Failure::new("--uidmap and --gidmap need root"));
-        }
-        IdMaps::parse(&self.uidmap, &self.gidmap).map(UsernsMode::Mapped).tried(|| "invalid flag".to_string())
-    }
-
     /// What the flags say, with the command and its arguments.
     pub fn options(&self, command: &[String]) -> Result<Options, Failure> {
         let bad = || "invalid flag".to_string();
@@ -172,7 +149,7 @@ impl CreateFlags {
             init: self.init,
             read_only: self.read_only,
             network,
-            userns: self.userns()?,
+            userns: self.userns.mode(self.isolation.privileged)?,
             ports,
             mounts,
             volumes_from: self.volumes_from.clone(),
@@ -217,18 +194,6 @@ fn user_network() -> Result<NetworkMode, Failure> {
         "lay: warning: the container has no network: slirp4netns is not installed, and a bridge needs root"
     );
     Ok(NetworkMode::None)
-}
-
-fn userns(text: Option<&str>, privileged: bool) -> Result<UsernsMode, Failure> {
-    match text {
-        None if privileged || userns::nested() => Ok(UsernsMode::Host),
-        Some("auto") if userns::nested() => Err(Failure::new(
-            "--userns auto needs root: an ordinary user has one range of ids for all containers",
-        )),
-        None | Some("auto" | "") => Ok(UsernsMode::Auto),
-        Some("host") => Ok(UsernsMode::Host),
-        Some(text) => Err(Failure::new(format!("invalid value '{text}' for --userns: it is auto or host"))),
-    }
 }
 
 /// Files first, then flags; a name without a value takes the value from this process's environment, if it has one.

@@ -49,7 +49,8 @@ impl Info {
             ("Rootless", json!(!rustix::process::geteuid().is_root() || userns::nested())),
             ("Bridge", json!(env.bridge.name)),
             ("Subnet", json!(env.bridge.subnet.to_string())),
-            ("UsernsPool", json!(format!("{}:{}", env.id_pool.0, env.id_pool.1))),
+            ("UsernsPool", json!(env.id_pool.to_string())),
+            ("UsernsPoolReason", json!(context.id_pool().1)),
             ("Mirrors", json!(mirrors)),
         ];
         if self.format.is_some() {

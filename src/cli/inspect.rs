@@ -8,7 +8,9 @@ use super::failure::{Failure, Tried};
 use super::output::line;
 use super::ps::state;
 use super::template::Template;
-use crate::container::{self, Container, Environment, MountKind, MountRequest, Status, Volumes};
+use crate::container::{
+    self, Container, Environment, IdMap, MountKind, MountRequest, Status, UsernsMode, Volumes,
+};
 use crate::image::{self, Image};
 
 /// What a name is looked up as.
@@ -118,7 +120,8 @@ fn container_value(env: &Environment, container: &Container) -> Result<Value, co
         },
         "HostConfig": {
             "NetworkMode": options.network,
-            "UsernsMode": options.userns,
+            "UsernsMode": options.userns.to_string(),
+            "IDMappings": id_maps(options, running),
             "AutoRemove": options.auto_remove,
             "ReadonlyRootfs": options.read_only,
             "Init": options.init,
@@ -157,6 +160,17 @@ fn mount_value(env: &Environment, mount: &MountRequest) -> Value {
         "RW": !mount.read_only,
         "Propagation": mount.propagation.as_deref().unwrap_or("rprivate"),
     })
+}
+
+/// As Podman's: of a running container, or those that it was told to have.
+fn id_maps(options: &container::Options, running: Option<&container::Running>) -> Option<Value> {
+    let told = match &options.userns {
+        UsernsMode::Mapped(maps) => Some(maps),
+        _ => None,
+    };
+    let maps = running.and_then(|running| running.maps.as_ref()).or(told)?;
+    let list = |maps: &[IdMap]| maps.iter().map(ToString::to_string).collect::<Vec<_>>();
+    Some(json!({"UidMap": list(&maps.uids), "GidMap": list(&maps.gids)}))
 }
 
 fn state_value(status: &Status) -> Value {

@@ -41,6 +41,7 @@ mod tag;
 mod template;
 mod tree;
 mod update;
+mod userns;
 mod volume;
 mod wait;
 

@@ -114,15 +114,35 @@ pub enum Error {
     /// A bind mount's source is missing.
     #[error("bind source path does not exist: {0}")]
     BindSource(PathBuf),
-    /// No id range is free for another user namespace.
+    /// No ids are free for another user namespace.
     #[error(
-        "no free id range for a user namespace in the pool {first}:{count}; enlarge it in the configuration"
+        "no {count} ids in a row are free for a user namespace in {ranges}; enlarge that (see 'lay info'), or ask for less with '--userns auto:size=N'"
     )]
     NoIdRange {
-        /// First id of the pool.
-        first: u32,
-        /// Ids in the pool.
+        /// How many were wanted.
         count: u32,
+        /// All that there are.
+        ranges: String,
+    },
+    /// The user namespace is too small for the user.
+    #[error(
+        "the container's user namespace has no {kind} {id}; map it with '--uidmap' or '--gidmap', or ask for more ids with '--userns auto:size=N'"
+    )]
+    NoSuchId {
+        /// "user" or "group".
+        kind: &'static str,
+        /// The number.
+        id: u32,
+    },
+    /// Files cannot be mapped to a user namespace.
+    #[error(
+        "the owners of files in {path} cannot be mapped to the container's user namespace: its file system or this kernel refuses ({reason}); '--userns host' does without"
+    )]
+    Unmappable {
+        /// What was to be mounted.
+        path: PathBuf,
+        /// Why.
+        reason: rustix::io::Errno,
     },
     /// A layer of the image has no mountable form in the store.
     #[error("layer {0} of the image is missing; pull the image again")]

@@ -12,6 +12,7 @@ use super::record::{Container, Running};
 use super::rootfs::snapshot;
 use super::spec::{all_capabilities, set_env};
 use super::user::{self, Identity};
+use super::userns;
 use crate::runtime::{Target, exec as execute};
 use crate::snapshot::Files;
 
@@ -43,7 +44,7 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
     let missing = || Error::NotRunning(container.record.name.clone());
     let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
     let (process, identity) = process(env, container, &running, &spec, options)?;
-    let owner = identity.host_ids(container.id_maps(&running).as_ref());
+    let owner = userns::on_host(running.maps.as_ref(), &identity)?;
     let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
     let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
     foreground.attend(&process, console)
@@ -53,7 +54,7 @@ fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) ->
     Target {
         pid: running.process.pid,
         cgroup: Some(running.cgroup.as_str()).filter(|path| !path.is_empty()),
-        own_users: container.id_maps(running).is_some() || running.nested,
+        own_users: running.maps.is_some() || running.nested,
         preserve_fds: 0,
         id: &container.record.id,
         bundle: &container.dir,

@@ -1,111 +1,258 @@
-//! Host id ranges for user namespaces: one file a range, created exclusively, holding its owner's id.
+//! Host ids of user namespaces: one empty file a range, whose name tells the ids and whose they are.
 
+use std::fmt;
 use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
+
+use rustix::fs::{FlockOperation, flock};
 
 use super::error::Error;
 use super::files::{on, remove_if_there};
+use super::idmap::{IdMap, IdMaps};
 
-/// Ids in one container's range.
-pub const RANGE: u32 = 65_536;
+/// Consecutive host ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
 
-/// A pool of host ids.
+impl IdRange {
+    fn end(self) -> u64 {
+        u64::from(self.first) + u64::from(self.count)
+    }
+
+    fn holds(self, other: IdRange) -> bool {
+        self.first <= other.first && other.end() <= self.end()
+    }
+
+    fn meets(self, other: IdRange) -> bool {
+        u64::from(self.first) < other.end() && u64::from(other.first) < self.end()
+    }
+}
+
+/// All host ids that containers may be given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdRanges {
+    /// Of users.
+    pub uids: Vec<IdRange>,
+    /// Of groups.
+    pub gids: Vec<IdRange>,
+}
+
+impl fmt::Display for IdRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |ranges: &[IdRange]| {
+            ranges.iter().map(|r| format!("{}:{}", r.first, r.count)).collect::<Vec<_>>().join(",")
+        };
+        match self.uids == self.gids {
+            true => f.write_str(&list(&self.uids)),
+            false => write!(f, "{} (groups {})", list(&self.uids), list(&self.gids)),
+        }
+    }
+}
+
+/// Who has which ids.
 #[derive(Clone, Debug)]
 pub struct IdPool {
     dir: PathBuf,
-    first: u32,
-    count: u32,
+    ranges: IdRanges,
+}
+
+/// One range of one container.
+struct Claim {
+    is_user: bool,
+    range: IdRange,
+    owner: String,
+}
+
+impl Claim {
+    /// From `u1073741824-65536-OWNER`.
+    fn parse(name: &str) -> Option<Claim> {
+        let is_user = name.starts_with('u');
+        let mut fields = name.strip_prefix(['u', 'g'])?.splitn(3, '-');
+        let (first, count) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some(Claim { is_user, range: IdRange { first, count }, owner: fields.next()?.to_string() })
+    }
+
+    fn name(&self) -> String {
+        let kind = if self.is_user { 'u' } else { 'g' };
+        format!("{kind}{}-{}-{}", self.range.first, self.range.count, self.owner)
+    }
 }
 
 impl IdPool {
-    /// The pool `first..first+count`, with its claims kept in `dir`.
-    pub fn new(dir: PathBuf, first: u32, count: u32) -> IdPool {
-        IdPool { dir, first, count }
+    /// The pool of these ids, with its claims kept in `dir`.
+    pub fn new(dir: PathBuf, ranges: IdRanges) -> IdPool {
+        IdPool { dir, ranges }
     }
 
-    /// Takes a free range for `owner`; `is_alive` tells whether an earlier owner still needs its own.
+    /// Takes `count` ids that nobody has for `owner`; `is_alive` tells whether an earlier owner still needs its own.
     ///
     /// # Errors
-    /// [`Error::NoIdRange`] when all are taken.
-    pub fn take(&self, owner: &str, is_alive: &dyn Fn(&str) -> bool) -> Result<u32, Error> {
-        fs::create_dir_all(&self.dir).map_err(on("create", &self.dir))?;
-        let slots = self.count / RANGE;
-        // Where to begin comes from the owner's id, so that neighbours rarely meet.
+    /// [`Error::NoIdRange`] when there are none.
+    pub fn take(&self, owner: &str, count: u32, is_alive: &dyn Fn(&str) -> bool) -> Result<IdMaps, Error> {
+        let _lock = self.lock()?;
+        let mut claims = self.claims()?;
+        // Where to begin comes from the owner's id, so that ids that were just given back rest.
         let seed = u32::from_str_radix(owner.get(..8).unwrap_or("0"), 16).unwrap_or(0);
-        for step in 0..slots {
-            let slot = (seed.wrapping_add(step)) % slots;
-            if self.claim(slot, owner, is_alive)? {
-                return Ok(self.first + slot * RANGE);
-            }
+        let mut found = self.find(&claims, count, seed);
+        if found.is_none() {
+            claims = self.without_dead(claims, is_alive)?;
+            found = self.find(&claims, count, seed);
         }
-        Err(Error::NoIdRange { first: self.first, count: self.count })
+        let (uid, gid) = found.ok_or_else(|| Error::NoIdRange { count, ranges: self.ranges.to_string() })?;
+        let maps = IdMaps::range(uid, gid, count);
+        self.record(owner, &maps)?;
+        Ok(maps)
     }
 
-    /// Gives a range back if it is the owner's.
-    pub fn release(&self, first_id: u32, owner: &str) -> Result<(), Error> {
-        let path = self.path(first_id.saturating_sub(self.first) / RANGE);
-        if owner_of(&path).as_deref() == Some(owner) { remove_if_there(&path) } else { Ok(()) }
+    /// Notes that `owner` has ids that it was told to have, so that nobody takes them.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn note(&self, owner: &str, maps: &IdMaps) -> Result<(), Error> {
+        let _lock = self.lock()?;
+        self.record(owner, maps)
     }
 
-    /// Gives back whatever the owner has, where it is not known what that is.
-    pub fn release_all(&self, owner: &str) -> Result<(), Error> {
+    /// Gives back all that the owner has.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn release(&self, owner: &str) -> Result<(), Error> {
+        let claims = self.claims()?;
+        claims.iter().filter(|claim| claim.owner == owner).try_for_each(|claim| self.remove(claim))
+    }
+
+    fn find(&self, claims: &[Claim], count: u32, seed: u32) -> Option<(u32, u32)> {
+        let taken = |is_user: bool| -> Vec<IdRange> {
+            claims.iter().filter(|claim| claim.is_user == is_user).map(|claim| claim.range).collect()
+        };
+        Some((
+            free(&self.ranges.uids, &taken(true), count, seed)?,
+            free(&self.ranges.gids, &taken(false), count, seed)?,
+        ))
+    }
+
+    fn without_dead(&self, claims: Vec<Claim>, is_alive: &dyn Fn(&str) -> bool) -> Result<Vec<Claim>, Error> {
+        let (alive, dead): (Vec<_>, Vec<_>) = claims.into_iter().partition(|claim| is_alive(&claim.owner));
+        dead.iter().try_for_each(|claim| self.remove(claim))?;
+        Ok(alive)
+    }
+
+    fn record(&self, owner: &str, maps: &IdMaps) -> Result<(), Error> {
+        let users = maps.uids.iter().map(|map| (true, map));
+        let groups = maps.gids.iter().map(|map| (false, map));
+        for (is_user, IdMap { outside, count, .. }) in users.chain(groups) {
+            let range = IdRange { first: *outside, count: *count };
+            let path = self.dir.join(Claim { is_user, range, owner: owner.to_string() }.name());
+            File::create(&path).map_err(on("create", &path))?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, claim: &Claim) -> Result<(), Error> {
+        remove_if_there(&self.dir.join(claim.name()))
+    }
+
+    fn claims(&self) -> Result<Vec<Claim>, Error> {
         let entries = match fs::read_dir(&self.dir) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(on("list", &self.dir))?,
         };
-        let paths = entries.flatten().map(|entry| entry.path());
-        paths
-            .filter(|path| owner_of(path).as_deref() == Some(owner))
-            .try_for_each(|path| remove_if_there(&path))
+        let names = entries.flatten().map(|entry| entry.file_name());
+        Ok(names.filter_map(|name| Claim::parse(name.to_str()?)).collect())
     }
 
-    fn claim(&self, slot: u32, owner: &str, is_alive: &dyn Fn(&str) -> bool) -> Result<bool, Error> {
-        let path = self.path(slot);
-        for _ in 0..2 {
-            match File::create_new(&path) {
-                Ok(mut file) => {
-                    file.write_all(owner.as_bytes()).map_err(on("write", &path))?;
-                    return Ok(true);
-                }
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(on("create", &path)(e)),
-            }
-            match owner_of(&path) {
-                // Empty: just being claimed by another process.
-                Some(other) if other.is_empty() || is_alive(&other) => return Ok(false),
-                _ => remove_if_there(&path)?,
-            }
-        }
-        Ok(false)
-    }
-
-    fn path(&self, slot: u32) -> PathBuf {
-        self.dir.join(slot.to_string())
+    /// Held while a range is looked for, until it is dropped.
+    fn lock(&self) -> Result<File, Error> {
+        fs::create_dir_all(&self.dir).map_err(on("create", &self.dir))?;
+        let dir = File::open(&self.dir).map_err(on("open", &self.dir))?;
+        flock(&dir, FlockOperation::LockExclusive).map_err(|e| on("lock", &self.dir)(e.into()))?;
+        Ok(dir)
     }
 }
 
-fn owner_of(path: &Path) -> Option<String> {
-    fs::read_to_string(path).ok()
+/// First of `count` ids of `ranges` that are not taken: where `seed` leads to, else the lowest.
+fn free(ranges: &[IdRange], taken: &[IdRange], count: u32, seed: u32) -> Option<u32> {
+    let fits = |first: &u32| {
+        let wanted = IdRange { first: *first, count };
+        ranges.iter().any(|range| range.holds(wanted)) && !taken.iter().any(|range| range.meets(wanted))
+    };
+    let slots: u32 = ranges.iter().map(|range| range.count / count).fold(0, u32::saturating_add);
+    let mut slot = seed.checked_rem(slots)?;
+    for range in ranges {
+        let here = range.count / count;
+        if slot < here {
+            let first = range.first + slot * count;
+            if fits(&first) {
+                return Some(first);
+            }
+            break;
+        }
+        slot -= here;
+    }
+    // A gap begins where a range does, or behind what is taken.
+    let ends = taken.iter().filter_map(|range| u32::try_from(range.end()).ok());
+    ranges.iter().map(|range| range.first).chain(ends).filter(fits).min()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn pool(dir: &std::path::Path, ranges: &[(u32, u32)]) -> IdPool {
+        let ranges: Vec<_> = ranges.iter().map(|&(first, count)| IdRange { first, count }).collect();
+        IdPool::new(dir.join("ids"), IdRanges { uids: ranges.clone(), gids: ranges })
+    }
+
+    const A: &str = "00000000a";
+    const B: &str = "00000000b";
+    const C: &str = "00000000c";
+
     #[test]
-    fn ranges_are_exclusive_and_the_dead_ones_return() {
+    fn ids_are_exclusive_and_those_of_the_dead_return() {
         let tmp = tempfile::tempdir().unwrap();
-        let pool = IdPool::new(tmp.path().join("ids"), 1 << 30, 2 * RANGE);
-        let (a, b, c) = ("00000000a", "00000000b", "00000000c");
-        let first = pool.take(a, &|_| true).unwrap();
-        let second = pool.take(b, &|_| true).unwrap();
-        assert_eq!((first, second), (1 << 30, (1 << 30) + RANGE));
-        assert!(matches!(pool.take(c, &|_| true), Err(Error::NoIdRange { .. })));
-        assert_eq!(pool.take(c, &|owner| owner != b).unwrap(), second);
-        pool.release(first, b).unwrap();
-        assert!(pool.take(b, &|_| true).is_err(), "only its owner gives a range back");
-        pool.release(first, a).unwrap();
-        assert_eq!(pool.take(b, &|_| true).unwrap(), first);
+        let pool = pool(tmp.path(), &[(1000, 20)]);
+        assert_eq!(pool.take(A, 10, &|_| true).unwrap(), IdMaps::range(1000, 1000, 10));
+        assert_eq!(pool.take(B, 10, &|_| true).unwrap(), IdMaps::range(1010, 1010, 10));
+        assert!(matches!(pool.take(C, 1, &|_| true), Err(Error::NoIdRange { count: 1, .. })));
+        assert_eq!(pool.take(C, 10, &|owner| owner != B).unwrap(), IdMaps::range(1010, 1010, 10));
+        pool.release(B).unwrap();
+        assert!(pool.take(B, 10, &|_| true).is_err(), "only its owner gives ids back");
+        pool.release(A).unwrap();
+        assert_eq!(pool.take(B, 10, &|_| true).unwrap(), IdMaps::range(1000, 1000, 10));
+    }
+
+    #[test]
+    fn sizes_and_ranges_of_all_kinds_fit_beside_each_other() {
+        let tmp = tempfile::tempdir().unwrap();
+        let pool = pool(tmp.path(), &[(100, 5), (200, 12)]);
+        assert_eq!(pool.take(A, 10, &|_| true).unwrap().uids[0].outside, 200);
+        assert_eq!(pool.take(B, 5, &|_| true).unwrap().uids[0].outside, 100);
+        assert_eq!(pool.take(C, 2, &|_| true).unwrap().uids[0].outside, 210);
+        assert!(pool.take("00000000d", 13, &|_| true).is_err(), "more than there are in a row");
+    }
+
+    #[test]
+    fn ids_that_somebody_was_told_to_have_are_not_taken() {
+        let tmp = tempfile::tempdir().unwrap();
+        let pool = pool(tmp.path(), &[(1000, 30)]);
+        let told = IdMaps::parse(&["0:1005:1".into()], &["0:7:1".into()]).unwrap().unwrap();
+        pool.note(A, &told).unwrap();
+        pool.note(B, &told).unwrap();
+        let taken = pool.take(C, 10, &|_| true).unwrap();
+        assert_eq!((taken.uids[0].outside, taken.gids[0].outside), (1006, 1000));
+    }
+
+    #[test]
+    fn an_empty_pool_is_an_error() {
+        let tmp = tempfile::tempdir().unwrap();
+        let error = pool(tmp.path(), &[]).take(A, 1, &|_| true).unwrap_err();
+        assert!(error.to_string().contains("no 1 ids in a row"), "{error}");
     }
 }

@@ -10,9 +10,8 @@ use lay_store::Store;
 use super::error::Error;
 use super::files::{on, write, write_json};
 use super::group::Groups;
-use super::idmap::IdMaps;
-use super::idrange::IdPool;
-use super::options::{NetworkMode, UsernsMode};
+use super::idrange::{IdPool, IdRanges};
+use super::options::NetworkMode;
 use super::process::ProcessId;
 use super::record::{Container, Record, Running};
 use super::rootfs::snapshot;
@@ -20,9 +19,9 @@ use super::set::Containers;
 use super::spec::{self, Facts};
 use super::streams::{Streams, open_io};
 use super::teardown::teardown;
-use super::user;
 use super::volume::{Volumes, fill};
-use crate::kernel::userns;
+use super::{user, userns};
+use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Endpoint, Published, Slirp};
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::Via;
@@ -40,13 +39,13 @@ pub struct Environment {
     pub cgroup_parent: String,
     /// How EROFS layers are mounted.
     pub via: Via,
-    /// First host id and number of ids for user namespaces.
-    pub id_pool: (u32, u32),
+    /// Host ids for user namespaces.
+    pub id_pool: IdRanges,
 }
 
 impl Environment {
     pub(super) fn ids(&self) -> IdPool {
-        IdPool::new(self.store.root().join("ids"), self.id_pool.0, self.id_pool.1)
+        IdPool::new(self.store.root().join("ids"), self.id_pool.clone())
     }
 
     pub(super) fn addresses(&self) -> Allocator {
@@ -119,7 +118,7 @@ pub struct LaunchOptions {
 pub fn launch(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
     super::files::remove_if_there(&container.path("exit.json"))?;
     start(env, container, options).map_err(|error| match teardown(env, container) {
-        Ok(_) => error,
+        Ok(_) => userns::explain(error),
         Err(cleanup) => Error::Cleanup { error: Box::new(error), cleanup: Box::new(cleanup) },
     })
 }
@@ -137,7 +136,7 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
     write_network_files(env, container, &facts)?;
     let spec = spec::generate(env, container, &facts)?;
     write_json(&container.path("config.json"), &spec)?;
-    let owner = facts.identity.host_ids(facts.maps.as_ref());
+    let owner = userns::on_host(facts.users.as_ref().map(|users| &users.maps), &facts.identity)?;
     let (io, pipes) = open_io(record.options.tty, options.stdin, owner)?;
     let created = runtime::create(Create {
         spec: &spec,
@@ -172,14 +171,7 @@ fn claim(
 ) -> Result<Facts, Error> {
     let record = &container.record;
     let alive = |owner: &str| env.is_alive(owner);
-    let first_id = match record.options.userns {
-        UsernsMode::Auto => Some(env.ids().take(&record.id, &alive)?),
-        UsernsMode::Host | UsernsMode::Mapped(_) => None,
-    };
-    let maps = match &record.options.userns {
-        UsernsMode::Mapped(maps) => Some(maps.clone()),
-        UsernsMode::Auto | UsernsMode::Host => first_id.map(IdMaps::of_range),
-    };
+    let users = userns::claim(env, record)?;
     let address = match record.options.network {
         NetworkMode::Bridge => {
             network::ensure_bridge(&env.bridge)?;
@@ -196,7 +188,7 @@ fn claim(
         Groups::new(env).ensure(group)?;
     }
     let cgroup = env.cgroup_of(record);
-    Ok(Facts { config, identity, first_id, maps, address, hostname, cgroup })
+    Ok(Facts { config, identity, users, address, hostname, cgroup })
 }
 
 fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
@@ -206,8 +198,8 @@ fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
         address: facts.address,
         mac: facts.address.map(|a| network::mac_of(a).to_string()),
         cgroup: facts.cgroup.clone(),
-        first_id: facts.first_id,
-        nested: userns::nested(),
+        maps: facts.users.as_ref().map(|users| users.maps.clone()),
+        nested: kernel::userns::nested(),
         ports: Vec::new(),
     })
 }

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::idmap::IdMaps;
 use super::isolation::Isolation;
 use super::resources::Resources;
 use super::security::Security;
+use super::userns::UsernsMode;
 use super::volume::MountRequest;
 use crate::network::PortMapping;
 
@@ -24,19 +24,6 @@ pub enum NetworkMode {
     Host,
     /// A network stack in a process of the user's: what can be had without root.
     User,
-}
-
-/// Which user namespace a container lives in.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UsernsMode {
-    /// One of its own, with an id range that no other container has.
-    #[default]
-    Auto,
-    /// The host's.
-    Host,
-    /// One of its own, with these ids, which others may have as well.
-    Mapped(IdMaps),
 }
 
 /// Everything that `lay run` and `lay create` can be told, in typed form.
@@ -68,7 +55,7 @@ pub struct Options {
     pub read_only: bool,
     /// `--network`.
     pub network: NetworkMode,
-    /// `--userns`.
+    /// `--userns`, `--uidmap`, `--gidmap`.
     pub userns: UsernsMode,
     /// `-p`.
     pub ports: Vec<PortMapping>,

@@ -11,7 +11,7 @@ use super::error::Error;
 use super::exit::Exit;
 use super::files::{on, read_json, write_json};
 use super::idmap::IdMaps;
-use super::options::{Options, UsernsMode};
+use super::options::Options;
 use super::process::ProcessId;
 use crate::runtime::cgroup::Cgroup;
 
@@ -55,8 +55,8 @@ pub struct Running {
     pub mac: Option<String>,
     /// Path of its control group below each hierarchy; empty without one.
     pub cgroup: String,
-    /// First host id of its user namespace.
-    pub first_id: Option<u32>,
+    /// The ids of its user namespace; none in the host's.
+    pub maps: Option<IdMaps>,
     /// It runs in the user namespace of an ordinary user.
     #[serde(default)]
     pub nested: bool,
@@ -111,14 +111,6 @@ impl Container {
     /// The id as people see it: 12 digits.
     pub fn short_id(&self) -> &str {
         &self.record.id[..12.min(self.record.id.len())]
-    }
-
-    /// The maps of its user namespace, if it runs in one of its own.
-    pub(super) fn id_maps(&self, running: &Running) -> Option<IdMaps> {
-        match &self.record.options.userns {
-            UsernsMode::Mapped(maps) => Some(maps.clone()),
-            UsernsMode::Auto | UsernsMode::Host => running.first_id.map(IdMaps::of_range),
-        }
     }
 
     /// Derives what the container is doing.

@@ -19,7 +19,7 @@ pub struct Down {
     pub oom_killed: bool,
 }
 
-/// Frees network, control group, address and id range of a container whose process is gone or is to go. May be
+/// Frees network, control group, address and ids of a container whose process is gone or is to go. May be
 /// called again at any time.
 ///
 /// # Errors
@@ -37,12 +37,7 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
     step(remove_cgroup(&env.cgroup_of(&container.record), &mut down));
     step(disconnect(env, container, running.as_ref()));
     step(env.addresses().release(id).map_err(Error::from));
-    match running.as_ref().map(|r| r.first_id) {
-        Some(Some(first_id)) => step(env.ids().release(first_id, id)),
-        Some(None) => {}
-        // It ended before its state was written.
-        None => step(env.ids().release_all(id)),
-    }
+    step(env.ids().release(id));
     first.map(|()| down)
 }
 

@@ -1,7 +1,6 @@
 //! From `-u user:group` to numbers, by the image's own passwd(5) and group(5).
 
 use super::error::Error;
-use super::idmap::IdMaps;
 use crate::snapshot::Files;
 
 /// A passwd or group file larger than this is no such file, in bytes.
@@ -18,13 +17,6 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// Home directory, `/` where the passwd file has none.
     pub home: String,
-}
-
-impl Identity {
-    /// Its user and group on the host, with the first host id of its user namespace.
-    pub(super) fn host_ids(&self, maps: Option<&IdMaps>) -> (u32, u32) {
-        maps.map_or((self.uid, self.gid), |maps| maps.host_ids(self.uid, self.gid))
-    }
 }
 
 /// Resolves `user`, `user:group`, `uid`, `uid:gid` or nothing (root) as Docker does: names and home come

@@ -15,6 +15,7 @@ use nix::sched::{CloneFlags, unshare};
 
 use map::Mapper;
 use ranges::Ranges;
+pub use ranges::{Range, engine_ranges};
 
 /// What keeps a user from being root in a namespace.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +50,6 @@ pub enum Entered {
     Ranges,
     /// One with a single id, and why.
     Single(String),
-}
-
-/// The range that `/etc/subuid` and `/etc/subgid` both set apart for containers that root runs, under the name `lay` or
-/// `containers`: its first id and number of ids.
-pub fn set_apart() -> Option<(u32, u32)> {
-    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    ranges::set_apart(&read("/etc/subuid"), &read("/etc/subgid"))
 }
 
 /// Makes a user and a mount namespace and enters them, as their root. The caller must be single-threaded, and not root.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// First id and number of ids.
-type Range = (u32, u32);
+pub type Range = (u32, u32);
 
 /// The ranges of a user, and the programs that may map them.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Ranges {
         let name = nix::unistd::User::from_uid(uid.into()).ok().flatten().map(|user| user.name);
         let read = |file: &str| {
             let text = std::fs::read_to_string(file).unwrap_or_default();
-            let ranges = parse(&text, uid, name.as_deref());
+            let ranges = parse(&text, Some(uid), name.as_deref());
             if ranges.is_empty() {
                 Err(format!("{file} gives this user no range of ids"))
             } else {
@@ -56,23 +56,26 @@ impl Ranges {
     }
 }
 
-/// The first range of at least one container's ids that both files give to one of the two names.
-pub fn set_apart(uids: &str, gids: &str) -> Option<Range> {
-    let of = |name: &str| {
-        // No user has this number.
-        let (uids, gids) = (parse(uids, u32::MAX, Some(name)), parse(gids, u32::MAX, Some(name)));
-        uids.into_iter().find(|range| range.1 >= 65_536 && gids.contains(range))
-    };
-    ["lay", "containers"].into_iter().find_map(of)
+/// Users whose ranges are a container engine's own, as it works for root; the second is Podman's.
+const ENGINES: [&str; 2] = ["lay", "containers"];
+
+/// The ranges that `/etc/subuid` and `/etc/subgid` give to a container engine: whose they are, of users, of groups.
+pub fn engine_ranges() -> Option<(&'static str, Vec<Range>, Vec<Range>)> {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let (uids, gids) = (read("/etc/subuid"), read("/etc/subgid"));
+    let of = |name| Some((name, parse(&uids, None, Some(name)), parse(&gids, None, Some(name))));
+    ENGINES.into_iter().filter_map(of).find(|(_, uids, gids)| !uids.is_empty() && !gids.is_empty())
 }
 
 /// Lines `USER:FIRST:COUNT`, where the user is a name or a number.
-fn parse(text: &str, uid: u32, name: Option<&str>) -> Vec<Range> {
+fn parse(text: &str, uid: Option<u32>, name: Option<&str>) -> Vec<Range> {
     let of = |line: &str| {
         let mut fields = line.trim().splitn(3, ':');
         let user = fields.next()?;
         let (first, count) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-        let is_own = Some(user) == name || user.parse() == Ok(uid);
+        let is_own = Some(user) == name || uid.is_some_and(|uid| user.parse() == Ok(uid));
+        // The last number of 32 bits is no id.
+        let count = u32::min(count, u32::MAX - first);
         (is_own && count > 0).then_some((first, count))
     };
     text.lines().filter_map(of).collect()
@@ -97,16 +100,8 @@ mod tests {
     #[test]
     fn ranges_are_found_by_name_and_number() {
         let text = "# comment\nother:1:2\nann:100000:65536\n1000:300000:10\nann:5:0\nann:x:1\n";
-        assert_eq!(parse(text, 1000, Some("ann")), [(100_000, 65_536), (300_000, 10)]);
-        assert_eq!(parse(text, 1001, None), []);
-    }
-
-    #[test]
-    fn root_s_containers_have_a_range_that_both_files_name() {
-        let uids = "ann:100000:65536\ncontainers:200000:65536\ncontainers:300000:131072\n";
-        assert_eq!(set_apart(uids, "containers:300000:131072\n"), Some((300_000, 131_072)));
-        assert_eq!(set_apart(uids, "ann:100000:65536\n"), None);
-        assert_eq!(set_apart("lay:5:65535\n", "lay:5:65535\n"), None, "too few for one container");
+        assert_eq!(parse(text, Some(1000), Some("ann")), [(100_000, 65_536), (300_000, 10)]);
+        assert_eq!(parse(text, Some(1001), None), []);
     }
 
     #[test]

@@ -23,4 +23,5 @@ mod run;
 mod seccomp;
 mod security;
 mod support;
+mod userns;
 mod volumes;

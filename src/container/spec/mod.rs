@@ -10,9 +10,9 @@ use std::collections::HashMap;
 
 use oci_spec::image::Config;
 use oci_spec::runtime::{
-    Capabilities, Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxIdMapping,
-    LinuxIdMappingBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Process,
-    ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+    Capabilities, Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespace,
+    LinuxNamespaceBuilder, LinuxNamespaceType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
+    UserBuilder,
 };
 
 use super::error::Error;
@@ -22,7 +22,7 @@ use super::options::{NetworkMode, Options};
 use super::record::{Container, Record};
 use super::security::Seccomp;
 use super::user::Identity;
-use crate::container::idmap::{IdMaps, IdRange};
+use super::userns::Users;
 use crate::kernel::userns;
 
 pub(super) use defaults::all_capabilities;
@@ -36,10 +36,8 @@ pub struct Facts {
     pub config: Config,
     /// Who its first process is.
     pub identity: Identity,
-    /// First id of the range that was taken for it.
-    pub first_id: Option<u32>,
-    /// Maps of its user namespace; none for the host's own.
-    pub maps: Option<IdMaps>,
+    /// Its user namespace; none for the one that `lay` is in.
+    pub users: Option<Users>,
     /// Its address on the bridge.
     pub address: Option<std::net::Ipv4Addr>,
     /// Its host name.
@@ -51,7 +49,24 @@ pub struct Facts {
 impl Facts {
     /// What belongs to the machine's own namespaces is not its to make.
     pub fn nested(&self) -> bool {
-        self.maps.is_some() || userns::nested()
+        self.users.is_some() || userns::nested()
+    }
+
+    /// Whether its user namespace has a group.
+    pub fn has_group(&self, gid: u32) -> bool {
+        match &self.users {
+            Some(users) => users.maps.has_group(gid),
+            None => !userns::single(),
+        }
+    }
+
+    /// The last of its groups from 0 on.
+    fn last_group(&self) -> u32 {
+        match &self.users {
+            // There is always root.
+            Some(users) => users.maps.last_group().unwrap_or(0),
+            None => u32::try_from(userns::current().ids.saturating_sub(1)).unwrap_or(u32::MAX),
+        }
     }
 }
 
@@ -171,8 +186,9 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     if !facts.cgroup.is_empty() {
         linux = linux.cgroups_path(&facts.cgroup);
     }
-    if let Some(maps) = &facts.maps {
-        linux = linux.uid_mappings(mappings(&maps.uids)?).gid_mappings(mappings(&maps.gids)?);
+    if let Some(Users { maps, path: None }) = &facts.users {
+        let [uids, gids] = maps.mappings()?;
+        linux = linux.uid_mappings(uids).gid_mappings(gids);
     }
     let unconfined = isolation.privileged && matches!(options.security.seccomp, Seccomp::Default);
     let wanted = if unconfined { &Seccomp::Unconfined } else { &options.security.seccomp };
@@ -182,26 +198,12 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     let mut parameters: HashMap<String, String> = HashMap::new();
     if options.network != NetworkMode::Host {
         // Low ports and ping sockets need no capability in a network namespace of one's own.
-        let root =
-            |maps: &IdMaps| maps.gids.iter().find(|range| range.container == 0).map(|range| range.size - 1);
-        let last = match facts.maps.as_ref().and_then(root) {
-            Some(last) => u64::from(last),
-            None => (userns::current().ids - 1).min(2_147_483_647),
-        };
-        let groups = format!("0 {last}");
+        let groups = format!("0 {}", facts.last_group().min(2_147_483_647));
         let sysctls = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", &groups)];
         parameters.extend(sysctls.map(|(key, value)| (key.to_string(), value.to_string())));
     }
     parameters.extend(isolation.sysctls.iter().cloned());
     Ok(linux.sysctl(parameters).build()?)
-}
-
-fn mappings(ranges: &[IdRange]) -> Result<Vec<LinuxIdMapping>, Error> {
-    let mapping = |range: &IdRange| {
-        let builder = LinuxIdMappingBuilder::default().container_id(range.container);
-        builder.host_id(range.host).size(range.size).build().map_err(Error::from)
-    };
-    ranges.iter().map(mapping).collect()
 }
 
 fn namespaces(env: &Environment, options: &Options, facts: &Facts) -> Result<Vec<LinuxNamespace>, Error> {
@@ -227,8 +229,12 @@ fn namespaces(env: &Environment, options: &Options, facts: &Facts) -> Result<Vec
             }
         }
     }
-    if facts.maps.is_some() {
-        kinds.push(Ns::User);
+    match &facts.users {
+        Some(Users { path: Some(path), .. }) => {
+            joined.push(LinuxNamespaceBuilder::default().typ(Ns::User).path(path).build()?)
+        }
+        Some(Users { path: None, .. }) => kinds.push(Ns::User),
+        None => {}
     }
     if options.network != NetworkMode::Host {
         kinds.push(Ns::Network);

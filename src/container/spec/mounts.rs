@@ -12,7 +12,8 @@ use crate::container::launch::Environment;
 use crate::container::options::NetworkMode;
 use crate::container::record::Container;
 use crate::container::volume::{MountKind, MountRequest, Volumes};
-use crate::kernel::userns;
+/// The group of terminals, as everywhere.
+const TTY: u32 = 5;
 
 /// The file systems of every container, its network files, and what the user asked for, parents first.
 pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Vec<Mount>, Error> {
@@ -41,7 +42,7 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
                 }
             }
             // Its group for terminals is one of those that are not there.
-            "/dev/pts" if userns::single() => {
+            "/dev/pts" if !facts.has_group(TTY) => {
                 let options: Vec<&str> =
                     mount_options.iter().copied().filter(|o| !o.starts_with("gid=")).collect();
                 mounts.push(mount(destination, kind, kind, &options)?);
@@ -143,7 +144,7 @@ fn bind_as(
     options: &[&str],
 ) -> Result<Mount, Error> {
     let mut options = [&[recursion], options].concat();
-    options.extend(facts.maps.is_some().then_some("idmap"));
+    options.extend(facts.users.is_some().then_some("idmap"));
     mount(&target.to_string_lossy(), "bind", &source.to_string_lossy(), &options)
 }
 

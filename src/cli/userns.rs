@@ -1,0 +1,55 @@
+//! Flags for a container's user namespace.
+
+use clap::Args;
+
+use super::failure::{Failure, Tried};
+use crate::container::{IdMaps, UsernsMode};
+use crate::kernel::userns;
+
+/// Flags of commands that create a container.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Security")]
+pub struct UsernsFlags {
+    /// auto[:size=N]: a user namespace of its own [default]; container:NAME: that one's; host: none, as with --privileged
+    #[arg(long, value_name = "MODE")]
+    userns: Option<String>,
+    /// Map user ids of the container to ids of the host, and groups alike unless --gidmap says else
+    #[arg(long, value_name = "CONTAINER:HOST:SIZE")]
+    uidmap: Vec<String>,
+    /// Map group ids of the container to ids of the host, and users alike unless --uidmap says else
+    #[arg(long, value_name = "CONTAINER:HOST:SIZE")]
+    gidmap: Vec<String>,
+}
+
+impl UsernsFlags {
+    /// What the flags say.
+    pub fn mode(&self, privileged: bool) -> Result<UsernsMode, Failure> {
+        let bad = || "invalid flag".to_string();
+        let maps = IdMaps::parse(&self.uidmap, &self.gidmap).tried(bad)?;
+        match (&self.userns, maps) {
+            (None, None) if privileged || userns::nested() => Ok(UsernsMode::Host),
+            (Some(text), Some(_)) if text != "private" => {
+                Err(Failure::new(format!("--userns {text} and --uidmap or --gidmap contradict each other")))
+            }
+            (_, Some(_)) if userns::nested() => Err(Failure::new(
+                "--uidmap and --gidmap need root: an ordinary user has one range of ids for all containers",
+            )),
+            (_, Some(maps)) => Ok(UsernsMode::Mapped(maps)),
+            (None, None) => Ok(UsernsMode::Auto),
+            (Some(text), None) => named(text),
+        }
+    }
+}
+
+fn named(text: &str) -> Result<UsernsMode, Failure> {
+    if text.split(':').next() == Some("keep-id") {
+        return Err(Failure::new("--userns keep-id is for ordinary users: root has all ids (see --uidmap)"));
+    }
+    let mode = UsernsMode::parse(text).tried(|| "invalid flag".to_string())?;
+    match mode {
+        UsernsMode::Auto | UsernsMode::Sized(_) if userns::nested() => Err(Failure::new(
+            "--userns auto needs root: an ordinary user has one range of ids for all containers",
+        )),
+        mode => Ok(mode),
+    }
+}
