@@ -11,7 +11,7 @@ use super::limits::LimitFlags;
 use super::userns::UsernsFlags;
 use crate::container::{NetworkMode, Options, Security, parse_mount, parse_tmpfs, parse_volume};
 use crate::kernel::userns;
-use crate::network::{PortMapping, Slirp};
+use crate::network::{Pasta, PortMapping, Slirp};
 
 /// Flags of commands that create a container.
 #[derive(Args, Debug)]
@@ -68,7 +68,7 @@ pub struct CreateFlags {
     limits: LimitFlags,
     #[command(flatten)]
     isolation: IsolationFlags,
-    /// bridge, none or host
+    /// bridge, none or host; without root slirp4netns [default] or pasta
     #[arg(long, alias = "net", default_value = "bridge", help_heading = "Network")]
     network: String,
     /// Make a port of the container reachable by a port of this host
@@ -133,7 +133,10 @@ impl CreateFlags {
         }
         let network = network(&self.network)?;
         if matches!(network, NetworkMode::None | NetworkMode::Host) && !ports.is_empty() {
-            return Err(Failure::new(format!("--publish needs --network bridge, not {}", self.network)));
+            return Err(Failure::new(match self.network.as_str() {
+                "none" | "host" => format!("--publish needs --network bridge, not {}", self.network),
+                _ => "--publish needs a network, which without root takes slirp4netns or pasta".to_string(),
+            }));
         }
         Ok(Options {
             name: self.name.clone(),
@@ -176,24 +179,34 @@ fn is_host(entry: &str) -> bool {
 
 fn network(text: &str) -> Result<NetworkMode, Failure> {
     match text {
-        "bridge" | "default" | "slirp4netns" if userns::nested() => user_network(),
-        "slirp4netns" => user_network(),
+        "bridge" | "default" if userns::nested() => Ok(user_network()),
+        "slirp4netns" if Slirp::is_there() => Ok(NetworkMode::User),
+        "pasta" if !userns::nested() => {
+            Err(Failure::new("--network pasta is for ordinary users: root has bridges"))
+        }
+        "pasta" if Pasta::is_there() => Ok(NetworkMode::Pasta),
+        "slirp4netns" | "pasta" => Err(Failure::new(format!("--network {text}: {text} is not installed"))),
         "bridge" | "default" => Ok(NetworkMode::Bridge),
         "none" => Ok(NetworkMode::None),
         "host" => Ok(NetworkMode::Host),
-        _ => Err(Failure::new(format!("invalid value '{text}' for --network: it is bridge, none or host"))),
+        _ => Err(Failure::new(format!(
+            "invalid value '{text}' for --network: it is bridge, none, host, or without root slirp4netns or pasta"
+        ))),
     }
 }
 
 /// What can be had without root.
-fn user_network() -> Result<NetworkMode, Failure> {
+fn user_network() -> NetworkMode {
     if Slirp::is_there() {
-        return Ok(NetworkMode::User);
+        return NetworkMode::User;
+    }
+    if Pasta::is_there() {
+        return NetworkMode::Pasta;
     }
     eprintln!(
-        "lay: warning: the container has no network: slirp4netns is not installed, and a bridge needs root"
+        "lay: warning: the container has no network: neither slirp4netns nor pasta is installed, and a bridge needs root"
     );
-    Ok(NetworkMode::None)
+    NetworkMode::None
 }
 
 /// Files first, then flags; a name without a value takes the value from this process's environment, if it has one.

@@ -22,7 +22,7 @@ use super::teardown::teardown;
 use super::volume::{Volumes, fill};
 use super::{user, userns};
 use crate::kernel;
-use crate::network::{self, Allocator, Bridge, Endpoint, Published, Slirp};
+use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::Via;
 
@@ -90,6 +90,8 @@ pub enum Connection {
     Rules(Published),
     /// A network stack of the user's own.
     User(Slirp),
+    /// The same by another program.
+    Pasta(Pasta),
 }
 
 impl Connection {
@@ -98,6 +100,7 @@ impl Connection {
         match self {
             Connection::Rules(published) => published.mappings(),
             Connection::User(slirp) => slirp.ports(),
+            Connection::Pasta(pasta) => pasta.ports(),
         }
     }
 }
@@ -177,7 +180,7 @@ fn claim(
             network::ensure_bridge(&env.bridge)?;
             Some(env.addresses().allocate(&env.bridge, &record.id, None, &alive)?)
         }
-        NetworkMode::None | NetworkMode::Host | NetworkMode::User => None,
+        NetworkMode::None | NetworkMode::Host | NetworkMode::User | NetworkMode::Pasta => None,
     };
     let hostname = match (&record.options.hostname, record.options.network) {
         (Some(name), _) => name.clone(),
@@ -214,12 +217,12 @@ fn write_network_files(env: &Environment, container: &Container, facts: &Facts) 
     let host = options.network == NetworkMode::Host;
     let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
     let resolv = match (options.dns.as_slice(), options.network) {
-        ([], NetworkMode::User) => format!("nameserver {}\n", Slirp::RESOLVER),
+        ([], NetworkMode::User | NetworkMode::Pasta) => format!("nameserver {}\n", Slirp::RESOLVER),
         ([], _) => network::resolv_conf(&resolv, host),
         (servers, _) => servers.iter().map(|address| format!("nameserver {address}\n")).collect(),
     };
     let (address, gateway) = match options.network {
-        NetworkMode::User => (Some(Slirp::ADDRESS), Slirp::GATEWAY),
+        NetworkMode::User | NetworkMode::Pasta => (Some(Slirp::ADDRESS), Slirp::GATEWAY),
         _ => (facts.address, env.bridge.gateway),
     };
     let hosts = network::hosts_file(address, &facts.hostname, &options.add_hosts, gateway);
@@ -238,6 +241,10 @@ fn connect(
     if options.network == NetworkMode::User {
         let slirp = Slirp::start(created.pid(), &container.dir, &options.ports)?;
         return Ok(Some(Connection::User(slirp)));
+    }
+    if options.network == NetworkMode::Pasta {
+        let pasta = Pasta::start(created.pid(), &container.dir, &options.ports)?;
+        return Ok(Some(Connection::Pasta(pasta)));
     }
     let Some(address) = facts.address else {
         if let (NetworkMode::None, Some(netns)) = (options.network, created.netns()) {

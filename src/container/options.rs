@@ -22,8 +22,10 @@ pub enum NetworkMode {
     None,
     /// The host's network namespace.
     Host,
-    /// A network stack in a process of the user's: what can be had without root.
+    /// A network stack in a process of the user's, slirp4netns: what can be had without root.
     User,
+    /// The same by pasta.
+    Pasta,
 }
 
 /// Everything that `lay run` and `lay create` can be told, in typed form.

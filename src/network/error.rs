@@ -13,6 +13,9 @@ pub enum Error {
     /// A user's network stack did not start, or does not do what it was told.
     #[error("slirp4netns: {0}")]
     Slirp(String),
+    /// The same for the other stack.
+    #[error("pasta: {0}")]
+    Pasta(String),
     /// The netlink socket could not be made or bound.
     #[error("open netlink socket")]
     Socket(#[source] io::Error),

@@ -15,12 +15,14 @@ mod hosts;
 mod link;
 mod mac;
 mod nft;
+mod pasta;
 mod port;
 mod publish;
 mod resolv;
 mod route;
 mod slirp;
 mod socket;
+mod sys;
 mod sysctl;
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ pub use self::endpoint::{Endpoint, Unpublished, attach, detach, loopback_up, unp
 pub use self::error::Error;
 pub use self::hosts::{check_host, hosts_file};
 pub use self::mac::{Mac, MacError, mac_of};
+pub use self::pasta::Pasta;
 pub use self::port::{PortMapping, Protocol};
 pub use self::publish::{Published, publish};
 pub use self::resolv::resolv_conf;

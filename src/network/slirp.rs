@@ -105,14 +105,15 @@ fn pipe() -> std::io::Result<(OwnedFd, OwnedFd)> {
     pipe_with(PipeFlags::CLOEXEC).map_err(Into::into)
 }
 
-fn words(log: &PathBuf) -> String {
+/// What a program has said in its log.
+pub(super) fn words(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let said: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     if said.is_empty() { "it ended without a word".to_string() } else { said.join("; ") }
 }
 
 /// The port that was asked for, or a free one.
-fn port(mapping: &PortMapping) -> Result<u16, Error> {
+pub(super) fn port(mapping: &PortMapping) -> Result<u16, Error> {
     if mapping.host_port != 0 {
         return Ok(mapping.host_port);
     }

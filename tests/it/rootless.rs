@@ -169,13 +169,34 @@ fn a_user_s_containers_live_and_change_as_root_s_do() {
     user.assert_clean();
 }
 
+/// Whether pasta finds an interface to take packets to.
+fn has_route() -> bool {
+    let has = !crate::support::output("ip", &["route", "show", "default"]).is_empty();
+    if !has {
+        eprintln!("no default route: pasta is not tried");
+    }
+    has
+}
+
 #[test]
 fn ports_reach_a_user_s_container() {
     let user = User::new(true);
     user.ok(&["pull", "-q", "busybox"]);
+    // The first is what is taken without a word.
+    user_s_ports(&user, &[], "cannot be published");
+    if has_route() {
+        user_s_ports(&user, &["--network", "pasta"], "Failed to bind");
+    }
+    let out = user.run(&["run", "--rm", "--network", "none", "-p", "80:80", "busybox", "true"]);
+    assert!(out.code == Some(125) && out.stderr.contains("--publish needs"), "{}", out.stderr);
+    user.assert_clean();
+}
+
+fn user_s_ports(user: &User, network: &[&str], refusal: &str) {
     let script = "mkdir -p /www && echo from a user > /www/index.html && busybox httpd -f -p 80 -h /www";
-    let flags = ["run", "-d", "--name", "web", "-p", "127.0.0.1::80", "busybox", "sh", "-c", script];
-    user.ok(&flags);
+    let flags =
+        [&["run", "-d", "--name", "web", "-p", "127.0.0.1::80"], network, &["busybox", "sh", "-c", script]];
+    user.ok(&flags.concat());
     let ports = user.ok(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"]);
     let ports: serde_json::Value = serde_json::from_str(&ports).unwrap();
     let port = u16::try_from(ports[0]["HostPort"].as_u64().unwrap()).unwrap();
@@ -187,9 +208,17 @@ fn ports_reach_a_user_s_container() {
         Ok(text)
     };
     eventually("the page is served", || get().is_ok_and(|text| text.contains("from a user")));
+    let addresses = user.ok(&["exec", "web", "ip", "-o", "address"]);
+    assert!(addresses.contains("inet 10.0.2.100/24"), "{addresses}");
+    // What listens on the host's loopback is the host's own.
+    let own = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    own.set_nonblocking(true).unwrap();
+    let gateway = format!("nc -w 2 10.0.2.2 {} </dev/null", own.local_addr().unwrap().port());
+    user.run(&["exec", "web", "timeout", "3", "sh", "-c", &gateway]);
+    assert_eq!(own.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
     let taken = format!("127.0.0.1:{port}:80");
-    let out = user.run(&["run", "--rm", "-p", &taken, "busybox", "true"]);
-    assert!(out.code == Some(125) && out.stderr.contains("cannot be published"), "{}", out.stderr);
+    let out = user.run(&[&["run", "--rm", "-p", &taken], network, &["busybox", "true"]].concat());
+    assert!(out.code == Some(125) && out.stderr.contains(refusal), "{}", out.stderr);
     user.ok(&["rm", "-f", "web"]);
     user.assert_clean();
 }
