@@ -10,6 +10,7 @@ mod export;
 mod failure;
 mod filter;
 mod flags;
+mod fork;
 mod group;
 mod history;
 mod human;
@@ -35,6 +36,7 @@ mod rmi;
 mod rootless;
 mod run;
 mod save;
+mod snapshot;
 mod stats;
 mod stop;
 mod tag;
@@ -87,6 +89,10 @@ enum Command {
     Update(Box<update::Update>),
     /// Manage resource groups, whose limits containers share
     Group(group::Group),
+    /// Start a second container from the first one's files as they are now
+    Fork(fork::Fork),
+    /// Keep states of a container's writable layer, and go back to them
+    Snapshot(snapshot::Snapshot),
     /// Manage volumes: directories that outlive containers
     Volume(volume::Volume),
     /// Show what containers use
@@ -171,6 +177,8 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Stats(command) => command.run(&context),
         Command::Group(command) => command.run(&context),
         Command::Volume(command) => command.run(&context),
+        Command::Fork(command) => command.run(&context),
+        Command::Snapshot(command) => command.run(&context),
         Command::Kill(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),

@@ -43,6 +43,8 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Load(_)
             | Command::Prune(_)
             | Command::Volume(_)
+            | Command::Fork(_)
+            | Command::Snapshot(_)
             | Command::Check(_)
     )
 }

@@ -6,6 +6,12 @@ use std::path::PathBuf;
 /// Errors of the container room.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// There is no such snapshot.
+    #[error("no such snapshot: {0} (see 'lay snapshot ls')")]
+    NoSnapshot(String),
+    /// A snapshot has this name.
+    #[error("there is a snapshot {0} already")]
+    SnapshotExists(String),
     /// There is no such volume.
     #[error("no such volume: {0} (see 'lay volume ls')")]
     NoVolume(String),

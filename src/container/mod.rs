@@ -5,12 +5,14 @@
 //! its supervisor holds.
 
 mod changes;
+mod checkpoints;
 mod create;
 mod error;
 mod exec;
 mod exit;
 mod files;
 mod foreground;
+mod fork;
 mod group;
 mod id;
 mod idmap;
@@ -42,11 +44,13 @@ mod userns;
 mod volume;
 
 pub use changes::{ChangeKind, changes, export, frozen_upper};
+pub use checkpoints::{Checkpoint, Checkpoints};
 pub use create::{Created, create};
 pub use error::Error;
 pub use exec::{ExecOptions, exec};
 pub use exit::Exit;
 pub use foreground::Foreground;
+pub use fork::{ForkOptions, fork};
 pub use group::{Group, Groups, Imported, Rule, parse_config, parse_rules};
 pub use idmap::{IdMap, IdMaps};
 pub use idrange::{IdRange, IdRanges};

@@ -7,6 +7,7 @@ mod archives;
 mod bad_input;
 mod durability;
 mod flags;
+mod forks;
 mod forms;
 mod groups;
 mod images;
