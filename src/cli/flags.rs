@@ -109,6 +109,11 @@ pub struct CreateFlags {
 }
 
 impl CreateFlags {
+    /// Containers whose namespaces it shares.
+    pub fn containers(&self) -> impl Iterator<Item = &str> {
+        self.userns.container().into_iter().chain(self.isolation.containers())
+    }
+
     /// What the flags say, with the command and its arguments.
     pub fn options(&self, command: &[String]) -> Result<Options, Failure> {
         let bad = || "invalid flag".to_string();

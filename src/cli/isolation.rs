@@ -46,6 +46,11 @@ pub struct IsolationFlags {
 }
 
 impl IsolationFlags {
+    /// Containers whose namespaces it shares.
+    pub fn containers(&self) -> impl Iterator<Item = &str> {
+        [&self.ipc, &self.pid, &self.uts].into_iter().filter_map(|mode| mode.strip_prefix("container:"))
+    }
+
     /// What the flags say.
     pub fn isolation(&self) -> Result<Isolation, Failure> {
         let tried = || "invalid flag".to_string();

@@ -1,9 +1,11 @@
 //! Commands as an ordinary user: which of them need that user's ranges of ids.
 
+use std::path::PathBuf;
+
 use super::Command;
 use super::context::Context;
 use super::failure::{Failure, Tried};
-use crate::rootless::{Entered, enter};
+use crate::rootless::{Entered, enter, join};
 
 /// A file of the store: the user was told that there is but one id.
 const TOLD: &str = "single-id";
@@ -21,10 +23,38 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
         // Processes of other ids can be ended from outside of a namespace only.
         rm.kill(context)?;
     }
+    if let Command::Run(run) = command
+        && let Some(pid) = shared(run.containers(), context)?
+    {
+        return join(pid).tried(|| "cannot share namespaces without root".to_string());
+    }
     match enter().tried(|| "cannot work without root".to_string())? {
         Entered::Ranges => Ok(()),
         Entered::Single(reason) => tell(context, &reason),
     }
+}
+
+/// The first process of the containers whose namespaces are shared: without root, that takes their user namespace too, of which
+/// there can be one. None where there are none; whether they run will be told later.
+fn shared<'a>(names: impl Iterator<Item = &'a str>, context: &Context) -> Result<Option<i32>, Failure> {
+    let env = context.environment()?;
+    let mut found: Option<(&str, i32, PathBuf)> = None;
+    for name in names {
+        let running = env.containers.find(name).and_then(|container| container.require_running());
+        let Ok(pid) = running.map(|running| running.process.pid) else { continue };
+        let path = format!("/proc/{pid}/ns/user");
+        let users = std::fs::read_link(&path).tried(|| format!("cannot read {path}"))?;
+        match &found {
+            Some((other, _, theirs)) if *theirs != users => {
+                return Err(Failure::new(format!(
+                    "{other} and {name} have user namespaces of their own: without root, namespaces of one of them can be shared"
+                ))
+                .with_code(super::USAGE));
+            }
+            _ => found = Some((name, pid, users)),
+        }
+    }
+    Ok(found.map(|(_, pid, _)| pid))
 }
 
 fn needs_ids(command: &Command) -> bool {

@@ -48,6 +48,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Containers whose namespaces the new one shares.
+    pub fn containers(&self) -> impl Iterator<Item = &str> {
+        self.flags.containers()
+    }
+
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         self.start(context).map_err(|failure| match failure.code {

@@ -22,6 +22,11 @@ pub struct UsernsFlags {
 }
 
 impl UsernsFlags {
+    /// The container whose user namespace it shares.
+    pub fn container(&self) -> Option<&str> {
+        self.userns.as_deref()?.strip_prefix("container:")
+    }
+
     /// What the flags say.
     pub fn mode(&self, privileged: bool) -> Result<UsernsMode, Failure> {
         let bad = || "invalid flag".to_string();
@@ -43,7 +48,12 @@ impl UsernsFlags {
 
 fn named(text: &str) -> Result<UsernsMode, Failure> {
     if text.split(':').next() == Some("keep-id") {
-        return Err(Failure::new("--userns keep-id is for ordinary users: root has all ids (see --uidmap)"));
+        return Err(Failure::new(match userns::nested() {
+            true => {
+                "--userns keep-id is not available: without root, the kernel cannot map the owners of an image's files; root in the container is this user"
+            }
+            false => "--userns keep-id is for ordinary users: root has all ids (see --uidmap)",
+        }));
     }
     let mode = UsernsMode::parse(text).tried(|| "invalid flag".to_string())?;
     match mode {

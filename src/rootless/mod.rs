@@ -11,7 +11,7 @@ mod ranges;
 use std::io;
 use std::path::PathBuf;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use map::Mapper;
 use ranges::Ranges;
@@ -29,8 +29,8 @@ pub enum Error {
     /// A program said why.
     #[error("cannot map the ids of /etc/subuid and /etc/subgid: {0}")]
     Map(String),
-    /// A file of `/proc` could not be written.
-    #[error("cannot write {path}")]
+    /// A file of `/proc` could not be opened or written.
+    #[error("cannot use {path}")]
     Proc {
         /// The file.
         path: PathBuf,
@@ -73,9 +73,26 @@ pub fn enter() -> Result<Entered, Error> {
     }
 }
 
+/// Enters the user namespace of a process, which this user made, and a mount namespace of its own there, as their root.
+///
+/// # Errors
+/// When the process is gone, or its user namespace is another user's.
+pub fn join(pid: i32) -> Result<(), Error> {
+    let path = PathBuf::from(format!("/proc/{pid}/ns/user"));
+    let proc = |source| Error::Proc { path: path.clone(), source };
+    let namespace = std::fs::File::open(&path).map_err(proc)?;
+    setns(namespace, CloneFlags::CLONE_NEWUSER).map_err(|e| proc(e.into()))?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Error::Refused(e.into()))?;
+    own_again()
+}
+
 fn leave_host() -> Result<(), Error> {
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).map_err(|e| Error::Refused(e.into()))?;
-    // The change of privilege made its files in /proc the machine's root's.
+    own_again()
+}
+
+/// The change of privilege made this process's files in `/proc` the machine's root's.
+fn own_again() -> Result<(), Error> {
     let dumpable = rustix::process::DumpableBehavior::Dumpable;
     rustix::process::set_dumpable_behavior(dumpable)
         .map_err(|e| Error::System("make this process the user's own again", e.into()))

@@ -82,15 +82,15 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
         return Err(Error::Unsupported("a hook".to_string()));
     }
     settled();
-    let home = plan.namespaces.enter()?;
+    let home = (!plan.namespaces.leaves_for_good()).then(|| plan.namespaces.enter()).transpose()?;
     let flags = plan.namespaces.clone_flags();
-    let joins_users = plan.namespaces.user.is_some();
-    let cloned = clone(if joins_users { 0 } else { flags });
+    let in_two_steps = plan.namespaces.in_two_steps();
+    let cloned = clone(if in_two_steps { 0 } else { flags });
     if let Ok(Cloned::Child) = cloned {
         drop(ours);
         child::main(setup, theirs, flags);
     }
-    home.go()?;
+    home.map_or(Ok(()), Home::go)?;
     drop((setup, theirs));
     let (pid, pidfd) = match cloned {
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
@@ -98,8 +98,10 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
         Err(e) => return Err(Error::Clone(e.into())),
     };
     let mut process = Process::new(pid, pidfd);
-    if joins_users {
+    if in_two_steps {
         process = born_inside(process, &ours)?;
+    }
+    if plan.namespaces.user.is_some() {
         (plan.uid_mappings, plan.gid_mappings) = idmap::read(process.pid())?;
     }
     let pid = process.pid();
@@ -210,7 +212,7 @@ impl Created {
     }
 }
 
-/// The process that was born in an existing user namespace; the one that went there first ends with that.
+/// The process that was born in existing namespaces; the one that went there first ends with that.
 fn born_inside(first: Process, channel: &Channel) -> Result<Process, Error> {
     let message = channel.receive().map_err(Error::Channel);
     let _ = first.wait();

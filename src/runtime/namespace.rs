@@ -8,13 +8,14 @@ use nix::sched::{CloneFlags, setns};
 use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType};
 
 use super::error::Error;
+use crate::kernel::userns;
 
 /// The namespaces of a container.
 #[derive(Debug)]
 pub struct Namespaces {
     /// New ones, as `CLONE_NEW…` bits.
     new: u64,
-    /// Existing ones, which the parent enters for the moment of the clone.
+    /// Existing ones, which the parent enters for the moment of the clone, or the child where the parent could not come back.
     join: Vec<(PathBuf, CloneFlags)>,
     /// An existing user namespace, which the child enters.
     pub user: Option<PathBuf>,
@@ -88,6 +89,17 @@ impl Namespaces {
     /// Whether it has another user namespace than its runtime.
     pub fn own_users(&self) -> bool {
         self.has(CloneFlags::CLONE_NEWUSER) || self.user.is_some()
+    }
+
+    /// Whether it goes into existing namespaces from which this process could not come back: the ones that it is in belong to
+    /// the machine's root, who this is not.
+    pub fn leaves_for_good(&self) -> bool {
+        userns::nested() && !self.join.is_empty()
+    }
+
+    /// Whether a first process enters existing namespaces, and the container's own is born there.
+    pub fn in_two_steps(&self) -> bool {
+        self.user.is_some() || self.leaves_for_good()
     }
 
     /// Whether it goes into an existing mount namespace.

@@ -169,6 +169,59 @@ fn a_user_s_containers_live_and_change_as_root_s_do() {
     user.assert_clean();
 }
 
+#[test]
+fn a_user_s_containers_share_namespaces() {
+    let user = User::new(true);
+    user.ok(&["pull", "-q", "busybox"]);
+    for name in ["one", "two"] {
+        user.ok(&["run", "-d", "--name", name, "--network", "none", "busybox", "sleep", "1000"]);
+    }
+    let run = |flags: &[&str], script: &str| {
+        user.ok(&[&["run", "--rm", "--network", "none"], flags, &["busybox", "sh", "-c", script]].concat())
+    };
+    let processes = run(&["--pid", "container:one"], "ps -o pid,args");
+    assert!(processes.contains("1 sleep 1000"), "{processes}");
+    assert_eq!(
+        run(&["--uts", "container:one", "--ipc", "container:one"], "hostname"),
+        user.ok(&["exec", "one", "hostname"])
+    );
+    user.ok(&[
+        "run",
+        "-d",
+        "--name",
+        "third",
+        "--network",
+        "none",
+        "--userns",
+        "container:one",
+        "busybox",
+        "sleep",
+        "1000",
+    ]);
+    let users = |name: &str| {
+        let pid = user.ok(&["inspect", "-f", "{{.State.Pid}}", name]);
+        std::fs::read_link(format!("/proc/{pid}/ns/user")).unwrap()
+    };
+    assert_eq!(users("one"), users("third"));
+    assert_ne!(users("one"), users("two"));
+    // One that is shared already can be shared once more, and ids of the range are as they are elsewhere.
+    assert_eq!(run(&["--pid", "container:third", "-u", "99"], "id -u"), "99");
+    let both = ["run", "--rm", "--pid", "container:one", "--ipc", "container:two", "busybox", "true"];
+    let out = user.run(&both);
+    assert!(out.code == Some(125) && out.stderr.contains("user namespaces of their own"), "{}", out.stderr);
+    for (flag, value, reason) in [
+        ("--userns", "keep-id", "the kernel cannot map the owners"),
+        ("--userns", "auto:size=10", "needs root"),
+        ("--uidmap", "0:0:1", "need root"),
+        ("--pid", "container:none", "no such container: none"),
+    ] {
+        let out = user.run(&["run", "--rm", flag, value, "busybox", "true"]);
+        assert!(out.code == Some(125) && out.stderr.contains(reason), "{flag} {value}: {}", out.stderr);
+    }
+    user.ok(&["rm", "-f", "one", "two", "third"]);
+    user.assert_clean();
+}
+
 /// Whether pasta finds an interface to take packets to.
 fn has_route() -> bool {
     let has = !crate::support::output("ip", &["route", "show", "default"]).is_empty();

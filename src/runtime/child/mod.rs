@@ -16,8 +16,10 @@ use rustix::process::Signal;
 use super::Io;
 use super::cgroupfs::CgroupFs;
 use super::channel::{Channel, Failure, Message, Step};
+use super::error::Error;
 use super::gate::Gate;
 use super::hook::Subject;
+use super::namespace::Namespaces;
 use super::plan::Plan;
 use crate::kernel::process::{Cloned, clone_again, exit_now, new_session_keyring};
 
@@ -81,12 +83,13 @@ impl<T> Named<T> for Result<T, crate::kernel::mount::Error> {
     }
 }
 
-/// Runs the child to its end. `flags` are those of its new namespaces, which it was cloned with unless it is to be born in an
-/// existing user namespace.
+/// Runs the child to its end. `flags` are those of its new namespaces, which it was cloned with unless it is to be born in
+/// existing ones.
 pub fn main(setup: Setup<'_>, mut channel: Channel, flags: u64) -> ! {
-    let born = match &setup.plan.namespaces.user {
-        Some(path) => born_in(path, flags, &channel),
-        None => Ok(()),
+    let namespaces = &setup.plan.namespaces;
+    let born = match namespaces.in_two_steps() {
+        true => born_in(namespaces, flags, &channel),
+        false => Ok(()),
     };
     let Err(failure) = born.and_then(|()| set_up_and_execute(setup, &mut channel));
     // If the parent is gone, nobody is left to tell.
@@ -94,13 +97,23 @@ pub fn main(setup: Setup<'_>, mut channel: Channel, flags: u64) -> ! {
     exit_now(125)
 }
 
-/// Goes into an existing user namespace, and has the container's process born there, as the parent's child: its new namespaces
-/// belong to that one then. Only that process returns.
-fn born_in(path: &std::path::Path, flags: u64, channel: &Channel) -> Outcome<()> {
-    let step = || format!("enter the user namespace {}", path.display());
-    let namespace = std::fs::File::open(path).step(step)?;
-    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWUSER).step(step)?;
-    identity::become_ids(0, 0, &[])?;
+/// Goes into existing namespaces, and has the container's process born there, as the parent's child: its new ones belong to the
+/// user namespace among them then. Only that process returns.
+fn born_in(namespaces: &Namespaces, flags: u64, channel: &Channel) -> Outcome<()> {
+    if let Some(path) = &namespaces.user {
+        let step = || format!("enter the user namespace {}", path.display());
+        let namespace = std::fs::File::open(path).step(step)?;
+        nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWUSER).step(step)?;
+        identity::become_ids(0, 0, &[])?;
+    }
+    if namespaces.leaves_for_good() {
+        let errno = |e: &Error| match e {
+            Error::Namespace { source, .. } => source.raw_os_error().unwrap_or(libc::EIO),
+            _ => libc::EIO,
+        };
+        let home = namespaces.enter();
+        home.map_err(|e| Failure { step: Step::SetUp(format!("begin: {e}")), errno: errno(&e) })?;
+    }
     match clone_again(flags | libc::CLONE_PARENT as u64).step(|| "start a process".to_string())? {
         Cloned::Child => Ok(()),
         Cloned::Parent { pid, pidfd } => {
