@@ -250,6 +250,20 @@ mod tests {
     }
 
     #[test]
+    fn many_at_once_share_nothing() {
+        let tmp = tempfile::tempdir().unwrap();
+        let pool = pool(tmp.path(), &[(0, 64)]);
+        // All would begin at the same place.
+        let taken: Vec<u32> = std::thread::scope(|scope| {
+            let take = |i: u32| pool.take(&format!("00000000{i}"), 8, &|_| true).unwrap().uids[0].outside;
+            let threads: Vec<_> = (0..8).map(|i| scope.spawn(move || take(i))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let distinct: std::collections::BTreeSet<u32> = taken.into_iter().collect();
+        assert_eq!(distinct.into_iter().collect::<Vec<_>>(), [0, 8, 16, 24, 32, 40, 48, 56]);
+    }
+
+    #[test]
     fn an_empty_pool_is_an_error() {
         let tmp = tempfile::tempdir().unwrap();
         let error = pool(tmp.path(), &[]).take(A, 1, &|_| true).unwrap_err();
