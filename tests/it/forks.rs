@@ -87,7 +87,10 @@ fn a_container_goes_back_to_what_it_was() {
         "{changes}"
     );
     lay.ok(&["commit", "box", "back"]);
-    assert_eq!(lay.sh(&["--network", "none"], "back", "cat /file; ls /more /bin/false 2>/dev/null; true"), "old");
+    assert_eq!(
+        lay.sh(&["--network", "none"], "back", "cat /file; ls /more /bin/false 2>/dev/null; true"),
+        "old"
+    );
     lay.ok(&["snapshot", "rm", "box", "before"]);
     assert_eq!(lay.ok(&["snapshot", "ls", "--format", "{{.Name}}", "box"]).lines().count(), 1);
     for bad in ["../x", ".", "a/b"] {
