@@ -70,6 +70,7 @@ impl Prune {
             dry_run,
             untagged_images: true,
             refetchable_blobs: self.blobs,
+            build_cache: None,
             ingest_older_than: INGEST_AGE,
         };
         let pruned = env.store.prune(&options, roots).tried(|| "cannot prune the store".to_string())?;

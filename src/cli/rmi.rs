@@ -58,6 +58,7 @@ fn collect(env: &Environment) -> Result<(), Failure> {
         dry_run: false,
         untagged_images: false,
         refetchable_blobs: false,
+        build_cache: None,
         ingest_older_than: Duration::MAX,
     };
     let roots = || env.containers.roots();

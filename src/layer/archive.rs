@@ -18,7 +18,7 @@ use super::error::{Error, printable};
 /// The longest name, link target and largest id that fit into a header's own fields.
 const MAX_NAME: usize = 100;
 const MAX_ID: u64 = 0o7_777_777;
-const MAX_SIZE: u64 = 0o77_777_777_777;
+pub(super) const MAX_SIZE: u64 = 0o77_777_777_777;
 
 /// How an entry of an upper directory stands to the layers below it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,14 @@ pub enum Change {
 /// [`Error::Write`] when the tree cannot be read, [`Error::Read`] when the archive cannot be written.
 pub fn changes(upper: &Path, out: impl Write) -> Result<(), Error> {
     Archive::new(out, true).run(upper)
+}
+
+/// As [`changes`], with no time after `newest` (seconds since 1970): what is younger is said to be just as old.
+///
+/// # Errors
+/// As [`changes`].
+pub fn changes_until(upper: &Path, newest: i64, out: impl Write) -> Result<(), Error> {
+    Archive { newest: Some(newest), ..Archive::new(out, true) }.run(upper)
 }
 
 /// Archives a whole tree as it is.
@@ -88,11 +96,13 @@ struct Archive<W: Write> {
     overlay: bool,
     /// Files with several names, by device and inode, and the first of their names.
     seen: HashMap<(u64, u64), PathBuf>,
+    /// No entry is younger, in seconds since 1970.
+    newest: Option<i64>,
 }
 
 impl<W: Write> Archive<W> {
     fn new(out: W, overlay: bool) -> Archive<W> {
-        Archive { tar: Builder::new(out), overlay, seen: HashMap::new() }
+        Archive { tar: Builder::new(out), overlay, seen: HashMap::new(), newest: None }
     }
 
     fn run(mut self, root: &Path) -> Result<(), Error> {
@@ -140,7 +150,7 @@ impl<W: Write> Archive<W> {
         }
         let mut header = Header::new_ustar();
         let mut extended = Vec::new();
-        common(&mut header, &mut extended, meta);
+        common(&mut header, &mut extended, meta, self.newest);
         let mut name = path.as_os_str().as_bytes().to_vec();
         if !kind.is_dir() && meta.nlink() > 1 {
             let id = (meta.dev(), meta.ino());
@@ -220,30 +230,56 @@ impl<W: Write> Archive<W> {
 
     fn append(
         &mut self,
-        mut header: Header,
+        header: Header,
         name: &[u8],
-        mut extended: Vec<(String, Vec<u8>)>,
+        extended: Vec<(String, Vec<u8>)>,
         data: impl io::Read,
     ) -> Result<(), Error> {
-        if name.len() > MAX_NAME {
-            extended.insert(0, ("path".into(), name.to_vec()));
-        }
-        let field = &mut header.as_old_mut().name;
-        field.fill(0);
-        let length = name.len().min(MAX_NAME);
-        field[..length].copy_from_slice(&name[..length]);
-        if !extended.is_empty() {
-            let records = extended.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
-            self.tar.append_pax_extensions(records).map_err(Error::Read)?;
-        }
-        header.set_cksum();
-        self.tar.append(&header, data).map_err(Error::Read)
+        append(&mut self.tar, header, name, extended, data)
     }
 }
 
-fn common(header: &mut Header, extended: &mut Vec<(String, Vec<u8>)>, meta: &Metadata) {
-    header.set_mode(meta.mode() & 0o7777);
-    for (key, id) in [("uid", meta.uid()), ("gid", meta.gid())] {
+/// Adds an entry, before it the records that its header has no room for.
+pub(super) fn append<W: Write>(
+    tar: &mut Builder<W>,
+    mut header: Header,
+    name: &[u8],
+    mut extended: Vec<(String, Vec<u8>)>,
+    data: impl io::Read,
+) -> Result<(), Error> {
+    if name.len() > MAX_NAME {
+        extended.insert(0, ("path".into(), name.to_vec()));
+    }
+    let field = &mut header.as_old_mut().name;
+    field.fill(0);
+    let length = name.len().min(MAX_NAME);
+    field[..length].copy_from_slice(&name[..length]);
+    if !extended.is_empty() {
+        let records = extended.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
+        tar.append_pax_extensions(records).map_err(Error::Read)?;
+    }
+    header.set_cksum();
+    tar.append(&header, data).map_err(Error::Read)
+}
+
+fn common(header: &mut Header, extended: &mut Vec<(String, Vec<u8>)>, meta: &Metadata, newest: Option<i64>) {
+    let time = match newest {
+        Some(newest) if meta.mtime() >= newest => (newest, 0),
+        _ => (meta.mtime(), meta.mtime_nsec()),
+    };
+    attributes(header, extended, meta.mode(), (meta.uid(), meta.gid()), time);
+}
+
+/// Mode, owner and time; what does not fit into the header's fields goes into records (pax(1), "pax Extended Header").
+pub(super) fn attributes(
+    header: &mut Header,
+    extended: &mut Vec<(String, Vec<u8>)>,
+    mode: u32,
+    (uid, gid): (u32, u32),
+    (seconds, nanos): (i64, i64),
+) {
+    header.set_mode(mode & 0o7777);
+    for (key, id) in [("uid", uid), ("gid", gid)] {
         let fits = u64::from(id) <= MAX_ID;
         let field = if fits { u64::from(id) } else { 0 };
         if key == "uid" {
@@ -255,7 +291,6 @@ fn common(header: &mut Header, extended: &mut Vec<(String, Vec<u8>)>, meta: &Met
             extended.push((key.into(), id.to_string().into_bytes()));
         }
     }
-    let (seconds, nanos) = (meta.mtime(), meta.mtime_nsec());
     header.set_mtime(u64::try_from(seconds).unwrap_or(0));
     if nanos != 0 || seconds < 0 {
         extended.push(("mtime".into(), decimal(seconds, nanos).into_bytes()));
@@ -271,7 +306,7 @@ fn decimal(seconds: i64, nanos: i64) -> String {
     }
 }
 
-fn link(header: &mut Header, extended: &mut Vec<(String, Vec<u8>)>, target: &[u8]) {
+pub(super) fn link(header: &mut Header, extended: &mut Vec<(String, Vec<u8>)>, target: &[u8]) {
     if target.len() > MAX_NAME {
         extended.push(("linkpath".into(), target.to_vec()));
     }

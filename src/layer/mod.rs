@@ -2,11 +2,13 @@
 
 pub mod archive;
 pub mod directory;
+mod emit;
 pub mod entry;
 pub mod erofs;
 mod error;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod pack;
 mod stream;
 mod tar;
 #[cfg(test)]
@@ -16,8 +18,10 @@ use std::io::Read;
 
 use lay_store::{Digest, Layer, LayerForm, Store};
 
+pub use emit::Emitter;
 use entry::FormWriter;
 pub use error::Error;
+pub use pack::{Packed, extract, pack};
 pub use stream::Compression;
 
 /// Reads a layer's blob to its end, once, and puts the layer into the store in the given form.
@@ -62,6 +66,18 @@ pub fn overlay_xattr(name: &str) -> String {
     format!("{namespace}.overlay.{name}")
 }
 
+/// Gives every entry of an archive, which may be compressed, to `writer`.
+///
+/// # Errors
+/// Any of [`Error`], or what `writer` returns.
+pub fn read_entries(
+    archive: impl Read + Send,
+    room: u64,
+    writer: &mut impl FormWriter<Error = Error>,
+) -> Result<(), Error> {
+    write(archive, room, writer).map(drop)
+}
+
 /// Most entries of a layer. Names are kept in memory until the end, some 200 bytes each.
 const MAX_ENTRIES: u64 = 8 << 20;
 
@@ -71,17 +87,23 @@ fn write(
     room: u64,
     writer: &mut impl FormWriter<Error = Error>,
 ) -> Result<Digest, Error> {
-    stream::beside(blob, room, |inflated| {
-        let mut entries = 0;
-        let mut reader = tar::Reader::new(inflated);
-        while let Some(entry) = reader.next_entry()? {
-            entries += 1;
-            if entries > MAX_ENTRIES {
-                return Err(Error::TooMany { limit: MAX_ENTRIES });
-            }
-            writer.entry(&entry, &mut reader.data()).map_err(|e| e.at(&entry.path))?;
+    stream::beside(blob, room, |inflated| fill(inflated, writer))
+}
+
+/// Feeds a form's writer with an inflated archive; gives its digest.
+fn fill(
+    inflated: stream::Inflated<'_>,
+    writer: &mut impl FormWriter<Error = Error>,
+) -> Result<Digest, Error> {
+    let mut entries = 0;
+    let mut reader = tar::Reader::new(inflated);
+    while let Some(entry) = reader.next_entry()? {
+        entries += 1;
+        if entries > MAX_ENTRIES {
+            return Err(Error::TooMany { limit: MAX_ENTRIES });
         }
-        writer.finish()?;
-        reader.into_inner().finish().map_err(Error::Read)
-    })
+        writer.entry(&entry, &mut reader.data()).map_err(|e| e.at(&entry.path))?;
+    }
+    writer.finish()?;
+    reader.into_inner().finish().map_err(Error::Read)
 }

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::fsutil::replace;
+use crate::fsutil::{remove_file, replace, sync_dir};
 use crate::index::BlobRecord;
 use crate::{Digest, Store};
 
@@ -48,6 +48,22 @@ impl Store {
             return Err(Error::Digest { expected: *digest, actual });
         }
         Ok(data)
+    }
+
+    /// Takes a file of known digest as a blob; it must be in the store's file system. The caller has hashed it.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the file stays where it was then.
+    pub fn adopt_blob(&self, file: &Path, digest: &Digest, size: u64, media_type: &str) -> Result<()> {
+        let path = self.blob_path(digest);
+        if path.is_file() {
+            return remove_file(file);
+        }
+        File::open(file).and_then(|file| file.sync_all()).map_err(Error::io("sync", file))?;
+        std::fs::rename(file, &path).map_err(Error::io("rename", file))?;
+        sync_dir(&self.path("blobs/sha256"))?;
+        self.note_blob(BlobRecord::new(*digest, size, media_type));
+        Ok(())
     }
 
     /// Stores a document.

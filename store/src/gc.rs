@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use crate::build::BuildPrune;
 use crate::error::{Error, Result};
 use crate::fsutil::{self, disk_usage, lock, lock_file, random_name, remove_all, try_lock};
 use crate::layer::remove_abandoned;
@@ -22,6 +23,8 @@ pub struct PruneOptions {
     pub untagged_images: bool,
     /// Remove compressed layers that can be fetched again ([`Store::refetchable`]).
     pub refetchable_blobs: bool,
+    /// Remove results of builds and the layers that nothing else uses; without, all of them stay.
+    pub build_cache: Option<BuildPrune>,
     /// Remove half-arrived blobs that nobody has touched for this long.
     pub ingest_older_than: Duration,
 }
@@ -58,6 +61,10 @@ impl Store {
             pruned.images = self.drop_nameless(&roots_of(self)?, options.dry_run)?;
         }
         let mut used = self.used(roots()?, &pruned.images)?;
+        used.extend(match &options.build_cache {
+            Some(prune) => self.prune_build_records(prune, options.dry_run)?,
+            None => self.build_layers()?,
+        });
         if options.refetchable_blobs {
             let held: HashSet<Digest> = protected(self)?.into_iter().collect();
             let can_go = self.refetchable()?;

@@ -112,6 +112,18 @@ impl Store {
         }
     }
 
+    /// The same, and some other work on the index while it is open.
+    ///
+    /// # Errors
+    /// As [`Index::with`].
+    pub(crate) fn flush_index_and(&self, work: impl Fn(&sled::Db) -> sled::Result<()>) -> Result<()> {
+        let pending = self.pending.lock().map(|mut p| std::mem::take(&mut *p)).unwrap_or_default();
+        self.index().with(|db| {
+            write(db, &pending.blobs, &pending.layers)?;
+            work(db)
+        })
+    }
+
     /// Takes out of the index what a collection removed.
     pub(crate) fn forget(&self, pruned: &Pruned) {
         if pruned.blobs.is_empty() && pruned.layers.is_empty() {

@@ -94,6 +94,13 @@ pub(crate) fn lock_path(path: &Path) -> PathBuf {
 }
 
 impl LayerIngest {
+    /// The same layer under its right diff id, where that was not known when it was begun.
+    #[must_use]
+    pub fn named(mut self, diff_id: Digest) -> LayerIngest {
+        self.diff_id = diff_id;
+        self
+    }
+
     /// The file or directory to fill.
     pub fn path(&self) -> &Path {
         &self.path

@@ -6,6 +6,7 @@
 //! killed at any moment.
 
 mod blob;
+mod build;
 mod check;
 mod digest;
 mod error;
@@ -20,6 +21,7 @@ mod reach;
 mod refetch;
 mod store;
 
+pub use build::{BuildKind, BuildPrune, BuildRecord};
 pub use check::{Problem, Report};
 pub use digest::{Digest, DigestError};
 pub use error::{Error, Result};

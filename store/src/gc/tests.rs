@@ -7,6 +7,7 @@ const NOW: PruneOptions = PruneOptions {
     untagged_images: true,
     refetchable_blobs: false,
     ingest_older_than: Duration::ZERO,
+    build_cache: None,
 };
 
 fn store() -> (tempfile::TempDir, Store) {
