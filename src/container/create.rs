@@ -54,6 +54,11 @@ pub fn create(
     }
     // Until the record names the volumes, none of them is removed.
     let _claim = Volumes::new(env.store.root()).claim()?;
+    create_recorded(env, record)
+}
+
+/// Makes a container of a record.
+pub(super) fn create_recorded(env: &Environment, record: Record) -> Result<Created, Error> {
     let dir = env.containers.dir(&record.id);
     let making = env.containers.making(false)?;
     DirBuilder::new().mode(0o700).create(&dir).map_err(on("create", &dir))?;

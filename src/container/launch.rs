@@ -24,7 +24,7 @@ use super::{user, userns};
 use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
 use crate::runtime::{self, Create, Process};
-use crate::snapshot::Via;
+use crate::snapshot::{Snapshot, Via};
 
 /// What containers need of the machine: the store and the configuration.
 #[derive(Clone, Debug)]
@@ -119,18 +119,52 @@ pub struct LaunchOptions {
 /// # Errors
 /// When any step fails; what was set up until then is taken back.
 pub fn launch(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
+    launch_from(env, container, options, None)
+}
+
+/// What a container consists of that no image in the store stands behind.
+pub(super) struct Source<'a> {
+    /// Its layers, for lookups, and its writable directory.
+    pub snapshot: &'a Snapshot,
+    /// Its root and what is mounted in it.
+    pub rootfs: &'a dyn runtime::Rootfs,
+    /// Its configuration.
+    pub config: oci_spec::image::Config,
+}
+
+/// The same for a container that consists of `source`.
+///
+/// # Errors
+/// As [`launch`].
+pub(super) fn launch_from(
+    env: &Environment,
+    container: &Container,
+    options: LaunchOptions,
+    source: Option<Source<'_>>,
+) -> Result<Launched, Error> {
     super::files::remove_if_there(&container.path("exit.json"))?;
-    start(env, container, options).map_err(|error| match teardown(env, container) {
+    start(env, container, options, source).map_err(|error| match teardown(env, container) {
         Ok(_) => userns::explain(error),
         Err(cleanup) => Error::Cleanup { error: Box::new(error), cleanup: Box::new(cleanup) },
     })
 }
 
-fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
+fn start(
+    env: &Environment,
+    container: &Container,
+    options: LaunchOptions,
+    source: Option<Source<'_>>,
+) -> Result<Launched, Error> {
     let record = &container.record;
-    let snapshot = snapshot(env, container)?;
+    let own;
+    let Source { snapshot, rootfs, config } = match source {
+        Some(source) => source,
+        None => {
+            own = snapshot(env, container)?;
+            Source { snapshot: &own, rootfs: &own, config: super::spec::image_config(env, record)? }
+        }
+    };
     let files = snapshot.peek()?;
-    let config = super::spec::image_config(env, record)?;
     let user = record.options.user.clone().or_else(|| config.user().clone()).unwrap_or_default();
     let identity = user::resolve(&user, &files)?;
     fill(&Volumes::new(env.store.root()), &record.options.mounts, &files)?;
@@ -145,7 +179,7 @@ fn start(env: &Environment, container: &Container, options: LaunchOptions) -> Re
         spec: &spec,
         id: &record.id,
         bundle: &container.dir,
-        rootfs: &snapshot,
+        rootfs,
         io,
         init: record.options.init,
         die_with_parent: options.die_with_parent,

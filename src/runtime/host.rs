@@ -26,9 +26,24 @@ pub fn mounts(
 ) -> Result<Vec<OwnedFd>, Error> {
     let mut made = vec![rootfs.mount(userns).map_err(Error::Rootfs)?];
     for mount in plan.mounts.iter().filter(|mount| !plan.child_makes(mount)) {
-        made.extend(of_host(plan, mount, userns)?);
+        match given(rootfs, mount, userns)? {
+            Some(given) => made.push(given),
+            None => made.extend(of_host(plan, mount, userns)?),
+        }
     }
     Ok(made)
+}
+
+/// A bind mount whose source the root's maker provides.
+fn given(
+    rootfs: &dyn Rootfs,
+    mount: &MountPlan,
+    userns: Option<BorrowedFd<'_>>,
+) -> Result<Option<OwnedFd>, Error> {
+    match &mount.kind {
+        Kind::Bind { source, .. } => rootfs.bind(source, userns).map_err(Error::Rootfs),
+        Kind::Dev | Kind::Cgroup | Kind::New(_) => Ok(None),
+    }
 }
 
 /// Makes a mount that comes from the host; none for a new file system.

@@ -53,6 +53,19 @@ pub trait Rootfs {
         &self,
         userns: Option<BorrowedFd<'_>>,
     ) -> Result<OwnedFd, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Mounts what a bind mount names as its source, detached and mapped as the root is; none where `source` is a path of
+    /// the host, which the runtime mounts itself.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being mounted.
+    fn bind(
+        &self,
+        _source: &std::path::Path,
+        _userns: Option<BorrowedFd<'_>>,
+    ) -> Result<Option<OwnedFd>, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(None)
+    }
 }
 
 /// What the container's process gets as its standard streams.

@@ -122,6 +122,10 @@ fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount,
             options.extend(request.read_only.then_some("rro"));
             bind(&source, &request.target, facts, &options)
         }
+        MountKind::Given(name) => {
+            options.extend(request.read_only.then_some("rro"));
+            bind(Path::new(name), &request.target, facts, &options)
+        }
         MountKind::Tmpfs(list) => {
             // What Docker mounts with, and what the user says over it.
             let mut options = vec!["nosuid", "nodev", "noexec"];

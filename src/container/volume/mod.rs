@@ -28,6 +28,8 @@ pub enum MountKind {
     Volume(String),
     /// Memory, with mount options such as `size=64m`.
     Tmpfs(Vec<String>),
+    /// What the maker of the root provides under this name ([`crate::runtime::Rootfs::bind`]).
+    Given(String),
 }
 
 /// One `-v` or `--tmpfs`.
