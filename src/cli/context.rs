@@ -24,6 +24,8 @@ pub struct Context {
     pub config: Config,
     /// The store's directory.
     pub root: PathBuf,
+    /// `--debug`.
+    pub debug: bool,
 }
 
 impl Context {
@@ -32,7 +34,7 @@ impl Context {
         let config = Config::load().tried(|| "cannot read the configuration".to_string())?;
         let root = root.or_else(|| config.store.root.clone()).unwrap_or_else(default_root);
         let root = std::path::absolute(&root).tried(|| format!("cannot use {}", root.display()))?;
-        Ok(Context { config, root })
+        Ok(Context { config, root, debug: false })
     }
 
     /// The store, made if it is missing.

@@ -1,5 +1,7 @@
 //! The command line: one file a command, with its flags, its calls and its printing.
 
+mod build;
+mod build_progress;
 mod check;
 mod commit;
 mod context;
@@ -101,6 +103,8 @@ enum Command {
     Wait(wait::Wait),
     /// Remove containers
     Rm(rm::Rm),
+    /// Build an image from a Containerfile
+    Build(Box<build::Build>),
     /// Get an image from a registry
     Pull(pull::Pull),
     /// List images
@@ -165,7 +169,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         let name = std::ffi::OsString::from(crate::oci::NAME);
         return Ok(crate::oci::run(std::iter::once(name).chain(args)));
     }
-    let context = Context::new(cli.root)?;
+    let context = Context { debug: cli.debug, ..Context::new(cli.root)? };
     rootless::prepare(&cli.command, &context)?;
     match cli.command {
         Command::Run(command) => command.run(&context),
@@ -182,6 +186,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Kill(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),
+        Command::Build(command) => command.run(&context),
         Command::Pull(command) => command.run(&context),
         Command::Images(command) => command.run(&context),
         Command::Tag(command) => command.run(&context),

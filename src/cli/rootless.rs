@@ -73,6 +73,7 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Load(_)
             | Command::Prune(_)
             | Command::Volume(_)
+            | Command::Build(_)
             | Command::Fork(_)
             | Command::Snapshot(_)
             | Command::Check(_)

@@ -127,7 +127,7 @@ impl Workplace {
         let raw = raw_terminal(console.is_some(), outside.stdin)?;
         let pump = Pump::new(streams, outside, None, Some(&signals), console.as_ref().map(AsFd::as_fd))?;
         let code = pump.run(&process);
-        drop((raw, published));
+        drop((raw, connection));
         let down = teardown(env, &self.container)?;
         Ok(StepEnd { code: code?, oom_killed: down.oom_killed })
     }

@@ -2,6 +2,7 @@
 
 mod config;
 mod credentials;
+mod download;
 mod endpoint;
 mod error;
 mod http;
@@ -15,6 +16,7 @@ mod retry;
 
 pub use config::{Mirror, MirrorError, Registries, Registry};
 pub use credentials::{Credential, CredentialError, Credentials, Kept, Secret};
+pub use download::{Downloaded, download};
 pub use endpoint::EndpointError;
 pub use error::Error;
 pub use http::{Cause, Fault, RequestError, ResolveError, Timeouts};

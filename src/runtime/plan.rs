@@ -115,7 +115,10 @@ impl Plan {
         match &mount.kind {
             Kind::New(_) | Kind::Cgroup => true,
             Kind::Dev => privileged,
-            Kind::Bind { source, .. } => privileged && super::host::of_process(source).is_none(),
+            // A relative one may be a name that the parent alone understands.
+            Kind::Bind { source, .. } => {
+                privileged && source.is_absolute() && super::host::of_process(source).is_none()
+            }
         }
     }
 }

@@ -157,6 +157,30 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
+/// The content of a Containerfile.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainText<'a>(pub &'a [u8]);
+
+impl PlainText<'_> {
+    /// The line of a place and a caret under the place, each line after a newline; nothing for an empty line.
+    pub fn excerpt(self, position: Position) -> String {
+        let line = self.0.split(|&byte| byte == b'\n').nth(position.line - 1).unwrap_or_default();
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end().trim_start_matches('\u{feff}');
+        if text.is_empty() {
+            return String::new();
+        }
+        // A long line is shown around the place.
+        let skipped = (position.column - 1).saturating_sub(SHOWN / 2);
+        let visible = |ch: char| if ch.is_control() { ' ' } else { ch };
+        let shown: String = text.chars().skip(skipped).take(SHOWN).map(visible).collect();
+        let number = position.line.to_string();
+        let gap = " ".repeat(number.len());
+        let caret = " ".repeat(position.column - 1 - skipped);
+        format!("\n{gap} |\n{number} | {shown}\n{gap} | {caret}^")
+    }
+}
+
 /// How many characters of a line a report shows.
 const SHOWN: usize = 100;
 
@@ -165,20 +189,7 @@ impl ParseError {
     ///
     /// `source` is the content that was read.
     pub fn report(&self, source: &[u8]) -> String {
-        let mut report = self.to_string();
-        let line = source.split(|&byte| byte == b'\n').nth(self.position.line - 1).unwrap_or_default();
-        let text = String::from_utf8_lossy(line);
-        let text = text.trim_end().trim_start_matches('\u{feff}');
-        if !text.is_empty() {
-            // A long line is shown around the place.
-            let skipped = (self.position.column - 1).saturating_sub(SHOWN / 2);
-            let visible = |ch: char| if ch.is_control() { ' ' } else { ch };
-            let shown: String = text.chars().skip(skipped).take(SHOWN).map(visible).collect();
-            let number = self.position.line.to_string();
-            let gap = " ".repeat(number.len());
-            let caret = " ".repeat(self.position.column - 1 - skipped);
-            report.push_str(&format!("\n{gap} |\n{number} | {shown}\n{gap} | {caret}^"));
-        }
+        let mut report = self.to_string() + &PlainText(source).excerpt(self.position);
         if let Some(expected) = self.problem.expected() {
             report.push_str(&format!("\nexpected {expected}"));
         }

@@ -25,7 +25,7 @@ pub use ast::{
     Pairs, Run, Script, Security, Source, Stage, Text, Transfer, Word,
 };
 pub use directives::{Directive, Directives};
-pub use error::{ParseError, ParseProblem};
+pub use error::{ParseError, ParseProblem, PlainText};
 pub use heredoc::Heredoc;
 pub use mount::{Mount, MountKind, MountOption, MountProblem, MountRequest, Sharing};
 pub use ports::{PortError, Ports, Protocol};

@@ -2,7 +2,7 @@
 
 /// The path without `.`, `..` where they can be resolved, doubled slashes, and slashes at both ends; `.` if nothing is
 /// left. `None` for an empty text.
-pub(super) fn clean(path: &str) -> Option<String> {
+pub(in crate::build) fn clean(path: &str) -> Option<String> {
     if path.is_empty() {
         return None;
     }

@@ -11,8 +11,8 @@ mod tests;
 
 use std::path::Path;
 
-use clean::clean;
-use pattern::Pattern;
+pub(in crate::build) use clean::clean;
+pub(in crate::build) use pattern::Pattern;
 
 /// The patterns of an ignore file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 /// A pattern that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pattern {
+pub(in crate::build) struct Pattern {
     text: String,
     form: Form,
 }
@@ -40,7 +40,7 @@ enum Element {
 
 impl Pattern {
     /// Reads a clean pattern; `None` if it breaks the syntax.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::build) fn parse(text: &str) -> Option<Self> {
         let elements = elements(text)?;
         let plain = |element: &Element| matches!(element, Element::Char(_));
         let escaped = text.contains('\\');
@@ -60,7 +60,7 @@ impl Pattern {
     }
 
     /// Whether the pattern matches a path as a whole.
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(in crate::build) fn matches(&self, path: &str) -> bool {
         match &self.form {
             Form::Exact => path == self.text,
             Form::Prefix(prefix) => path.starts_with(prefix.as_str()),

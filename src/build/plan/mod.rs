@@ -13,9 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use error::{PlanError, PlanProblem, Warning};
 pub use origin::Origin;
-pub use scope::{Globals, PLATFORM_ARGS, PROXY_ARGS, Scope};
+pub use scope::{Globals, PLATFORM_ARGS, PROXY_ARGS, SavedScope, Scope};
 
-use crate::build::containerfile::{Containerfile, Kind, Stage, Text, nearest};
+use crate::build::containerfile::{Containerfile, Instruction, Kind, Stage, Text, nearest};
 use crate::registry::Platform;
 
 /// What the user asks for.
@@ -110,6 +110,22 @@ impl<'a> Plan<'a> {
     /// The stage that is the result.
     pub fn target(&self) -> Option<&PlannedStage<'a>> {
         self.stages.last()
+    }
+}
+
+impl<'a> Step<'a> {
+    /// A trigger of the image that the stage `index` begins with.
+    ///
+    /// # Errors
+    /// If it takes files from a stage that is not there.
+    pub fn of_trigger(
+        file: &Containerfile,
+        index: usize,
+        trigger: &'a Instruction,
+    ) -> Result<Self, PlanError> {
+        let Instruction { kind, text } = trigger;
+        let origins = origin::origins(file, index, kind, text, &mut Vec::new())?;
+        Ok(Self { kind, text, trigger: true, origins })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{PlanError, Request, Warning};
 use crate::build::containerfile::{Arg, Containerfile, Kind, nearest};
 use crate::build::expand::{ExpandError, Variables};
@@ -134,6 +136,13 @@ impl Variables for Globals {
     }
 }
 
+/// The variables of a stage without those from before the first `FROM`, which all stages share.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedScope {
+    args: BTreeMap<String, Option<String>>,
+    env: BTreeMap<String, String>,
+}
+
 /// The variables inside a stage, as they are from instruction to instruction: what `ENV` sets goes before what `ARG`
 /// declares.
 #[derive(Clone, Debug)]
@@ -149,7 +158,20 @@ impl<'a> Scope<'a> {
         Self { globals, args: BTreeMap::new(), env }
     }
 
-    // A stage on another stage starts with a clone: environment and arguments go on.
+    /// The start of a stage on another one: environment and arguments go on.
+    pub fn resume(globals: &'a Globals, saved: SavedScope) -> Self {
+        Self { globals, args: saved.args, env: saved.env }
+    }
+
+    /// What a stage on this one starts with.
+    pub fn save(&self) -> SavedScope {
+        SavedScope { args: self.args.clone(), env: self.env.clone() }
+    }
+
+    /// The arguments that have a value: names and values, in order.
+    pub fn arguments(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.args.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_deref()?)))
+    }
 
     /// Carries `ARG` out. A given value goes before the default, that before a value from before the first `FROM`.
     /// Defaults see the variables as they were before the instruction.

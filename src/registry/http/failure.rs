@@ -126,6 +126,9 @@ pub enum Fault {
         /// The header `Content-Range`.
         range: String,
     },
+    /// What came cannot be written.
+    #[error("the data cannot be written")]
+    Disk(#[source] io::Error),
     /// A redirection that is not followed.
     #[error("redirected to {0}, which is not followed")]
     Redirect(String),

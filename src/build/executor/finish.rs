@@ -1,0 +1,172 @@
+//! The end of a build: what is remembered of it, and the image.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Session;
+use crate::build::cache::{Last, Made, StepRecord};
+use crate::build::error::Error;
+use crate::build::export::{self, Document};
+use crate::build::state::{Part, State, chain};
+use crate::image::{self, Image};
+
+/// A record that was used is marked as such at most so often, in seconds.
+const TOUCH: u64 = 3600;
+
+/// An image that was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// Digest of its configuration: Docker's image id.
+    pub id: Digest,
+    /// Digest of its manifest.
+    pub manifest: Digest,
+    /// Its names.
+    pub names: Vec<String>,
+    /// The image.
+    pub image: Image,
+}
+
+/// What stages have told of their steps.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// What directories have become: archives and their sizes.
+    made: BTreeMap<(usize, usize), (Digest, u64)>,
+    records: BTreeMap<usize, Vec<StepRecord>>,
+    /// What identifies stages that others are built upon.
+    pub ids: BTreeMap<usize, Digest>,
+}
+
+/// The image after a step, as the cache keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    config: Value,
+    layers: Vec<Value>,
+}
+
+impl Remembered {
+    /// Takes in what a stage tells at its end.
+    pub fn add(&mut self, stage: usize, made: Vec<(usize, Digest, u64)>, records: Vec<StepRecord>) {
+        self.made.extend(made.into_iter().map(|(number, diff_id, size)| ((stage, number), (diff_id, size))));
+        if let Some(last) = records.last() {
+            self.ids.insert(stage, Digest::of(last.id.as_bytes()));
+        }
+        self.records.insert(stage, records);
+    }
+
+    /// Whether a stage has told its end.
+    pub fn has(&self, stage: usize) -> bool {
+        self.records.contains_key(&stage)
+    }
+
+    /// A part that is in the store now; none if it did not come there.
+    fn settled(&self, part: &Part) -> Option<Part> {
+        match part {
+            Part::Stored { .. } => Some(part.clone()),
+            Part::Fresh { diff_id, size, .. } => Some(Part::stored(*diff_id, *size)),
+            Part::Kept { step, .. } => {
+                let (diff_id, size) = self.made.get(step)?;
+                Some(Part::stored(*diff_id, *size))
+            }
+        }
+    }
+
+    /// A state whose layers all are in the store.
+    fn settle(&self, state: &State) -> Option<State> {
+        let parts = state.parts.iter().map(|part| self.settled(part)).collect::<Option<_>>()?;
+        Some(State { parts, ..state.clone() })
+    }
+}
+
+/// What the index is to be told: all that it does not know yet.
+pub fn remember(session: &Session<'_>, remembered: &Remembered) -> Result<(), Error> {
+    let mut new = Vec::new();
+    for (stage, records) in &remembered.records {
+        for record in records {
+            if let Some(state) = remembered.settle(&record.state) {
+                step_records(session, record, &state, &mut new);
+            }
+        }
+        let last = Last { steps: records.iter().map(|r| (r.number, r.inputs.clone())).collect() };
+        let key = session.last_key(*stage);
+        if !records.is_empty() && session.cache.get::<Last>(BuildKind::Last, &key).as_ref() != Some(&last) {
+            new.push(BuildRecord::new(BuildKind::Last, key, json(&last), None));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    new.retain(|record| seen.insert((record.kind, record.key.clone())));
+    Ok(session.env.store.add_build_records(&new)?)
+}
+
+/// The records of one step.
+fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
+    let Some(diff_ids) = state.diff_ids() else { return };
+    let below = match record.inputs.is_linked() {
+        true => Digest::of(b""),
+        false => chain(&diff_ids[..record.prefix.min(diff_ids.len())]),
+    };
+    let layer = state.parts.get(record.prefix).and_then(|part| match part {
+        Part::Stored { diff_id, blob } => Some((*diff_id, blob["size"].as_u64()?)),
+        _ => None,
+    });
+    let made = json(&Made { layer });
+    let now = BuildRecord::new(BuildKind::Result, String::new(), String::new(), None).used;
+    let mut add = |kind, key: String, value: &str| {
+        let stale = session.cache.used(kind, &key).is_none_or(|used| now.saturating_sub(used) > TOUCH);
+        let same = || session.cache.get::<Value>(kind, &key).map(|old| old.to_string());
+        let layer = layer.filter(|_| kind != BuildKind::Seen);
+        let differs = || {
+            same().as_deref() != serde_json::from_str::<Value>(value).ok().map(|v| v.to_string()).as_deref()
+        };
+        if stale || differs() {
+            new.push(BuildRecord::new(kind, key, value.to_owned(), layer));
+        }
+    };
+    add(BuildKind::Result, record.inputs.key(below).hex(), &made);
+    if let Some(alias) = record.inputs.alias_key(below) {
+        add(BuildKind::Result, alias.hex(), &made);
+    }
+    add(BuildKind::Seen, record.inputs.weak().hex(), "true");
+    let Document { config, layers } = export::document(state, &BTreeMap::new());
+    add(BuildKind::Step, record.id.clone(), &json(&Kept { config, layers }));
+}
+
+fn json<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Makes the image of the target and gives it its names.
+pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> Result<Built, Error> {
+    let lost = || Error::Lost(" (a layer did not come into the store)".to_owned());
+    let target = session.plan.target().ok_or_else(lost)?;
+    let state = session.stage(target.index)?;
+    let state = remembered.settle(&state).ok_or_else(lost)?;
+    let document = export::document(&state, &session.options.labels);
+    let store = &session.env.store;
+    let (id, descriptor) = export::keep(store, lease, &document)?;
+    for name in &session.options.tags {
+        store.tag(name, descriptor.clone()).map_err(Error::from)?;
+    }
+    if session.options.tags.is_empty() {
+        store.tag_nameless(descriptor.clone()).map_err(Error::from)?;
+    }
+    store.flush_index();
+    let names = session.options.tags.clone();
+    let image = image::load(store, names.first().cloned(), descriptor)?;
+    Ok(Built { id, manifest: image.manifest, names, image })
+}
+
+/// The image after a step, by the step's id.
+pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
+    let records = store.build_records()?;
+    let found = records.into_iter().find(|record| record.kind == BuildKind::Step && record.key == id);
+    let Some(kept) = found.and_then(|record| serde_json::from_str::<Kept>(&record.value).ok()) else {
+        return Ok(None);
+    };
+    let lease = store.lease()?;
+    let document = Document { config: kept.config, layers: kept.layers };
+    let (_, descriptor) = export::keep(store, &lease, &document)?;
+    Ok(Some(image::load(store, None, descriptor)?))
+}

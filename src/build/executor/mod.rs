@@ -1,0 +1,132 @@
+//! Carrying a plan out: stages in processes of their own, side by side where they do not need each other.
+
+mod bases;
+mod child;
+mod event;
+mod finish;
+mod schedule;
+mod session;
+mod worker;
+
+use std::path::Path;
+
+use lay_store::{LayerForm, Store};
+
+pub use event::{Event, How, Progress};
+pub use finish::{Built, Remembered};
+pub use schedule::Scene;
+pub use session::Session;
+
+use super::cache::Loading;
+use super::containerfile::{Containerfile, ParseError};
+use super::context::{self, Context};
+use super::error::{Error, report};
+use super::options::Options;
+use super::plan::{Plan, PlanError, Warning};
+use crate::container::{Environment, Workplace};
+
+/// Why a build failed, and what is left of it.
+#[derive(Debug)]
+pub struct Failure {
+    /// Why.
+    pub error: Error,
+    /// Where it failed, if the user wants to look at that.
+    pub scene: Option<Box<Scene>>,
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), scene: None }
+    }
+}
+
+/// Builds an image and gives it its names. The caller must be single-threaded.
+///
+/// # Errors
+/// With the message for the user. What was built until then is in the cache; nothing has a name.
+pub fn build(
+    env: &Environment,
+    form: LayerForm,
+    request: &context::Request,
+    options: &Options,
+    progress: &mut dyn Progress,
+) -> Result<Built, Failure> {
+    // It takes a while, and happens meanwhile.
+    let loading = Loading::begin(&env.store)?;
+    let home = Home::of(env, request)?;
+    let context = Context::open(request, home.dir(), env.store.layer_room()?)?;
+    let file = parse(&context)?;
+    let plan = Plan::new(&file, &options.request).map_err(|error| plan_error(&context, error))?;
+    for warning in &plan.warnings {
+        progress.event(&Event::Note(warning_text(warning)));
+    }
+    let lease = env.store.lease()?;
+    let texts = (context.name.as_str(), context.content.as_slice());
+    let images = bases::find(env, form, texts, &plan, options, &lease, progress)?;
+    let session = Session {
+        env,
+        form,
+        file: &file,
+        plan: &plan,
+        options,
+        context: &context,
+        cache: loading.end(),
+        images,
+        done: std::collections::BTreeMap::new(),
+    };
+    let result = schedule::run(session, &lease, progress);
+    home.remove(env)?;
+    result
+}
+
+/// Reads a Containerfile.
+///
+/// # Errors
+/// With the message for the user.
+pub fn parse(context: &Context) -> Result<Containerfile, Error> {
+    let parsed = Containerfile::parse(&context.name, &context.content);
+    parsed.map_err(|error: ParseError| Error::Parse { report: error.report(&context.content) })
+}
+
+/// The message of an error in a plan, with the line if it has one.
+pub fn plan_error(context: &Context, error: PlanError) -> Error {
+    let report = match error.position {
+        Some(position) => report(&context.name, &context.content, position, &error.problem.to_string()),
+        None => error.to_string(),
+    };
+    Error::Parse { report }
+}
+
+fn warning_text(warning: &Warning) -> String {
+    format!("warning: {warning}")
+}
+
+/// A directory for what has to be unpacked or cloned; none for a context that is a directory itself.
+struct Home(Option<Workplace>);
+
+impl Home {
+    fn of(env: &Environment, request: &context::Request) -> Result<Self, Error> {
+        let needed = request.context == "-" || context::git::is_repository(&request.context);
+        let workplace = needed.then(|| Workplace::new(env, "build context", Vec::new()));
+        Ok(Self(workplace.transpose()?))
+    }
+
+    fn dir(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new("/nonexistent"), Workplace::dir)
+    }
+
+    fn remove(self, env: &Environment) -> Result<(), Error> {
+        if let Some(workplace) = self.0 {
+            workplace.remove(env)?;
+        }
+        Ok(())
+    }
+}
+
+/// The image after a step that an earlier build has carried out, by the step's id.
+///
+/// # Errors
+/// When the store fails.
+pub fn step_image(store: &Store, id: &str) -> Result<Option<crate::image::Image>, Error> {
+    finish::step_image(store, id)
+}

@@ -1,0 +1,275 @@
+//! Which stage is built when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lay_store::{Digest, Lease};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+
+use super::child::{Child, spawn};
+use super::finish::{Built, Remembered, finish, remember};
+use super::worker::Work;
+use super::{Event, Failure, How, Progress, Session, bases};
+use crate::build::error::{Error, StepError};
+use crate::build::plan::{Origin, PlannedStage};
+use crate::build::state::State;
+use crate::container::{Environment, Step, Workplace};
+
+/// Stages that are built at once.
+const MOST: usize = 4;
+
+/// Where a build failed: the files as the step has left them.
+#[derive(Debug)]
+pub struct Scene {
+    workplace: Workplace,
+    state: Box<State>,
+}
+
+impl Scene {
+    /// Opens a shell there, with this process's terminal; its exit code.
+    ///
+    /// # Errors
+    /// When the image has no shell.
+    pub fn shell(mut self, env: &Environment) -> Result<i32, Error> {
+        let mut layers = self.state.snapshot(&env.store, env.via)?;
+        let points = self.workplace.dir().join("points");
+        if points.is_dir() {
+            layers.layers.push(lay_store::Layer {
+                diff_id: Digest::of(b""),
+                form: lay_store::LayerForm::Directory,
+                path: points,
+            });
+        }
+        let config = oci_spec::image::ConfigBuilder::default()
+            .env(self.state.list("Env").unwrap_or_default())
+            .user(self.state.setting("User"))
+            .working_dir(self.state.setting("WorkingDir"))
+            .build()
+            .map_err(crate::container::Error::from)?;
+        let options = crate::container::Options {
+            tty: rustix::termios::isatty(std::io::stdin()),
+            interactive: true,
+            ..crate::container::Options::default()
+        };
+        let shell = self.state.shell().into_iter().next().unwrap_or_else(|| "/bin/sh".to_owned());
+        let step = Step { layers, args: vec![shell], config, options, given: &|_, _| Ok(None) };
+        let end = self.workplace.run_attached(env, step);
+        self.workplace.remove(env)?;
+        Ok(end?.code)
+    }
+
+    /// Removes what is left.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(self, env: &Environment) -> Result<(), Error> {
+        Ok(self.workplace.remove(env)?)
+    }
+}
+
+/// Carries all stages out, and makes the image.
+pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> Result<Built, Failure> {
+    let signals = receive_signals()?;
+    let plan = session.plan;
+    let mut build = Build {
+        session,
+        lease,
+        children: Vec::new(),
+        workplaces: BTreeMap::new(),
+        started: BTreeSet::new(),
+        remembered: Remembered::default(),
+        failure: None,
+        failed: None,
+    };
+    let result = build.stages(&plan.stages, &signals, progress);
+    let env = build.session.env;
+    // What was carried out before a failure counts for the next build.
+    let kept = remember(&build.session, &build.remembered);
+    let result = match (result, build.failure.take()) {
+        (Err(error), _) | (Ok(()), Some(error)) => Err(error),
+        (Ok(()), None) => kept.and_then(|()| finish(&build.session, &build.remembered, lease)),
+    };
+    let mut scene = None;
+    for (stage, workplace) in std::mem::take(&mut build.workplaces) {
+        match build.failed.take_if(|(failed, _)| *failed == stage && build.session.options.keep_failed) {
+            Some((_, state)) => scene = Some(Box::new(Scene { workplace, state })),
+            None => workplace.remove(env)?,
+        }
+    }
+    result.map_err(|error| Failure { error, scene })
+}
+
+/// Signals that end a build come as a descriptor, so that nothing is left half made.
+fn receive_signals() -> Result<SignalFd, Error> {
+    let mut set = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        set.add(signal);
+    }
+    let failed =
+        |e: nix::Error| StepError::file("receive", std::path::Path::new("signals"))(std::io::Error::from(e));
+    set.thread_block().map_err(failed)?;
+    Ok(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).map_err(failed)?)
+}
+
+struct Build<'a> {
+    session: Session<'a>,
+    lease: &'a Lease,
+    children: Vec<Child>,
+    workplaces: BTreeMap<usize, Workplace>,
+    started: BTreeSet<usize>,
+    remembered: Remembered,
+    failure: Option<Error>,
+    /// The stage that failed, and the image before the step that did.
+    failed: Option<(usize, Box<State>)>,
+}
+
+impl Build<'_> {
+    fn stages(
+        &mut self,
+        stages: &[PlannedStage<'_>],
+        signals: &SignalFd,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        loop {
+            if self.failure.is_none() {
+                self.start_ready(stages, progress)?;
+            }
+            if self.children.is_empty() {
+                return Ok(());
+            }
+            let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
+            let children: Vec<_> = self.children.iter().map(Child::as_fd).collect();
+            fds.extend(children.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            match poll(&mut fds, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(e) => {
+                    return Err(StepError::errno("wait for", std::path::Path::new("the stages"))(e).into());
+                }
+            }
+            let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
+            drop(fds);
+            if ready[0] && signals.read_signal().ok().flatten().is_some() {
+                self.kill_all();
+                return Err(Error::Interrupted);
+            }
+            for index in (0..self.children.len()).rev().filter(|index| ready[index + 1]) {
+                match self.children[index].receive() {
+                    Some(events) => events.into_iter().for_each(|event| self.take(event, progress)),
+                    None => {
+                        let child = self.children.remove(index);
+                        self.ended(&child);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Starts all stages whose needs are met.
+    fn start_ready(&mut self, stages: &[PlannedStage<'_>], progress: &mut dyn Progress) -> Result<(), Error> {
+        for planned in stages {
+            if self.started.contains(&planned.index) || self.children.len() >= MOST {
+                continue;
+            }
+            let origins = planned.steps.iter().flat_map(|step| &step.origins).chain([&planned.base]);
+            let mut needs = origins.filter_map(Origin::stage);
+            if needs.all(|stage| self.session.done.contains_key(&stage)) {
+                self.start(planned, progress)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, planned: &PlannedStage<'_>, progress: &mut dyn Progress) -> Result<(), Error> {
+        self.started.insert(planned.index);
+        let (base, id) = self.base(planned)?;
+        let (stage, name) = (planned.index, self.session.stage_name(planned.index));
+        progress.event(&Event::Begin {
+            stage,
+            name,
+            number: 0,
+            total: planned.steps.len(),
+            text: planned.text.line.clone(),
+        });
+        let (how, why, id_text) = (How::Settled, None, None);
+        progress.event(&Event::End { stage, number: 0, how, why, id: id_text, millis: 0 });
+        let layers = base.parts.iter().filter_map(crate::build::state::Part::diff_id).collect();
+        let mut workplace = Workplace::new(self.session.env, "build", layers)?;
+        let work = Work { session: &self.session, planned, base, id, lease: self.lease };
+        let child = spawn(planned.index, |tell| work.run(&mut workplace, tell));
+        self.workplaces.insert(planned.index, workplace);
+        self.children.push(child?);
+        Ok(())
+    }
+
+    /// What a stage begins with, and what identifies that.
+    fn base(&self, planned: &PlannedStage<'_>) -> Result<(State, Digest), Error> {
+        match &planned.base {
+            Origin::Stage(index) => {
+                let state = self.session.stage(*index)?;
+                let id = self.remembered.ids.get(index).copied().unwrap_or_else(|| Digest::of(b"scratch"));
+                Ok((state, id))
+            }
+            Origin::Image(name) => {
+                let key = bases::key(name, &planned.platform);
+                let image = self.session.images.get(&key);
+                let image = image.ok_or_else(|| crate::image::Error::NotFound(name.clone()))?;
+                Ok((State::of_image(image, self.session.options.epoch)?, image.id))
+            }
+            _ => {
+                let epoch = self.session.options.epoch.unwrap_or_else(|| self.newest(planned));
+                Ok((State::scratch(&planned.platform, epoch), Digest::of(b"scratch")))
+            }
+        }
+    }
+
+    /// The time of the newest image or stage that a stage takes files from.
+    fn newest(&self, planned: &PlannedStage<'_>) -> i64 {
+        let origins = planned.steps.iter().flat_map(|step| &step.origins);
+        let epoch = |origin: &Origin| match origin {
+            Origin::Stage(index) => self.session.done.get(index).map(|state| state.epoch),
+            Origin::Image(name) => self.session.image_state(name).ok().map(|state| state.epoch),
+            _ => None,
+        };
+        origins.filter_map(epoch).max().unwrap_or(0)
+    }
+
+    fn take(&mut self, event: Event, progress: &mut dyn Progress) {
+        match event {
+            Event::Ready { stage, state } => drop(self.session.done.insert(stage, *state)),
+            Event::Finished { stage, made, records } => self.remembered.add(stage, made, records),
+            Event::Failed { stage, number, report, code, state } => {
+                let event =
+                    Event::Failed { stage, number, report: report.clone(), code, state: state.clone() };
+                progress.event(&event);
+                if self.failure.is_none() {
+                    self.failure = Some(Error::Step { report, code });
+                    self.failed = Some((stage, state));
+                    // The others' work is in vain.
+                    self.children.iter().filter(|child| child.stage != stage).for_each(Child::kill);
+                }
+            }
+            event => progress.event(&event),
+        }
+    }
+
+    fn ended(&mut self, child: &Child) {
+        let how = child.wait();
+        if self.failure.is_none() && (how.is_some() || !self.remembered.has(child.stage)) {
+            self.failure = Some(Error::Lost(how.unwrap_or_default()));
+        }
+    }
+
+    fn kill_all(&mut self) {
+        self.children.iter().for_each(Child::kill);
+        for child in self.children.drain(..) {
+            child.wait();
+        }
+    }
+}
+
+impl Drop for Build<'_> {
+    fn drop(&mut self) {
+        self.kill_all();
+    }
+}

@@ -1,0 +1,145 @@
+//! What all stages of a build share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lay_store::{BuildKind, LayerForm};
+
+use crate::build::cache::{Cache, Inputs, Last, explain};
+use crate::build::containerfile::Containerfile;
+use crate::build::context::Context;
+use crate::build::copy::Root;
+use crate::build::error::StepError;
+use crate::build::options::{Options, SecretSource};
+use crate::build::plan::Plan;
+use crate::build::state::State;
+use crate::container::Environment;
+use crate::image::Image;
+use crate::snapshot::Files;
+
+/// No secret is longer, in bytes (as in BuildKit).
+const MAX_SECRET: u64 = 500 * 1024;
+
+/// A build under way.
+pub struct Session<'a> {
+    /// Store and machine.
+    pub env: &'a Environment,
+    /// What layers are turned into.
+    pub form: LayerForm,
+    /// The Containerfile.
+    pub file: &'a Containerfile,
+    /// What has to be done.
+    pub plan: &'a Plan<'a>,
+    /// What the user asks for.
+    pub options: &'a Options,
+    /// The context.
+    pub context: &'a Context,
+    /// What earlier builds have left.
+    pub cache: Cache,
+    /// Images by the names that the Containerfile has for them.
+    pub images: BTreeMap<String, Image>,
+    /// Stages that can be built upon.
+    pub done: BTreeMap<usize, State>,
+}
+
+impl Session<'_> {
+    /// The context's files.
+    pub fn context_root(&self) -> Result<Arc<Root>, StepError> {
+        Ok(Arc::clone(&self.context.root))
+    }
+
+    /// Where digests of the context's files are kept.
+    pub fn digests_path(&self) -> PathBuf {
+        self.env.store.root().join("build/contexts").join(self.context.id().hex())
+    }
+
+    /// The image that a stage is.
+    ///
+    /// # Errors
+    /// When it is not built: a trigger named a stage that nothing else needs.
+    pub fn stage(&self, index: usize) -> Result<State, StepError> {
+        let state = self.done.get(&index).cloned();
+        state.ok_or_else(|| {
+            let name = self.stage_name(index);
+            StepError::NotGiven(format!(
+                "stage {name} is not built: only a trigger of the base image needs it"
+            ))
+        })
+    }
+
+    /// A stage's name, or its number.
+    pub fn stage_name(&self, index: usize) -> String {
+        let stage = self.file.stages.get(index);
+        stage.and_then(|stage| stage.from.name.clone()).unwrap_or_else(|| index.to_string())
+    }
+
+    /// An image that files are taken from.
+    ///
+    /// # Errors
+    /// When it is not here.
+    pub fn image_state(&self, name: &str) -> Result<State, StepError> {
+        match self.images.get(&super::bases::key(name, self.options.platform())) {
+            Some(image) => State::of_image(image, self.options.epoch),
+            None => Err(crate::image::Error::NotFound(name.to_owned()).into()),
+        }
+    }
+
+    /// The files of an image under construction; none without layers.
+    ///
+    /// # Errors
+    /// When they cannot be mounted.
+    pub fn files(&self, state: &State) -> Result<Option<Files>, StepError> {
+        if state.parts.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(state.snapshot(&self.env.store, self.env.via)?.peek()?))
+    }
+
+    /// The value of a secret; none if the user gives none.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, StepError> {
+        match self.options.secrets.get(id) {
+            None => Ok(None),
+            Some(SecretSource::Variable(name)) => {
+                let value = std::env::var_os(name);
+                Ok(value.map(std::os::unix::ffi::OsStringExt::into_vec))
+            }
+            Some(SecretSource::File(path)) => {
+                use std::io::Read;
+                let mut value = Vec::new();
+                let file = std::fs::File::open(path).map_err(StepError::file("read the secret", path))?;
+                file.take(MAX_SECRET + 1)
+                    .read_to_end(&mut value)
+                    .map_err(StepError::file("read the secret", path))?;
+                if value.len() as u64 > MAX_SECRET {
+                    return Err(StepError::NotGiven(format!(
+                        "the secret \"{id}\" is longer than {MAX_SECRET} bytes"
+                    )));
+                }
+                Ok(Some(value))
+            }
+        }
+    }
+
+    /// The socket of an SSH agent.
+    pub fn agent(&self, id: &str) -> Option<PathBuf> {
+        self.options.agents.get(id).cloned()
+    }
+
+    /// Key of what the last build of a stage depended on.
+    pub fn last_key(&self, stage: usize) -> String {
+        format!("{}/{}/{}", self.context.id().hex(), self.stage_name(stage), self.options.platform())
+    }
+
+    /// Why a step is carried out.
+    pub fn why(&self, stage: usize, number: usize, inputs: &Inputs, settled: bool) -> String {
+        if self.options.no_cache {
+            return "--no-cache".to_owned();
+        }
+        let last: Option<Last> = self.cache.get(BuildKind::Last, &self.last_key(stage));
+        explain(last.as_ref().and_then(|last| last.steps.get(&number)), inputs, settled)
+    }
+}

@@ -1,0 +1,61 @@
+//! What the user asks for.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::plan;
+use crate::container::{Isolation, NetworkMode, Resources, Security};
+use crate::registry::{Access, Platform};
+
+/// Where a secret's value comes from.
+#[derive(Clone, Debug)]
+pub enum SecretSource {
+    /// A file of this machine.
+    File(PathBuf),
+    /// A variable of this process's environment.
+    Variable(String),
+}
+
+/// What a build may be told beside its Containerfile and its context.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Target, arguments and platforms.
+    pub request: plan::Request,
+    /// Names of the image, each in its familiar form.
+    pub tags: Vec<String>,
+    /// Labels that it gets.
+    pub labels: BTreeMap<String, String>,
+    /// Nothing is taken from earlier builds.
+    pub no_cache: bool,
+    /// Base images are looked for in their registries even if they are here.
+    pub pull: bool,
+    /// Network of commands that do not say.
+    pub network: NetworkMode,
+    /// Lines of `/etc/hosts`.
+    pub add_hosts: Vec<String>,
+    /// Limits of each command.
+    pub resources: Resources,
+    /// Other limits of each command.
+    pub isolation: Isolation,
+    /// System calls of each command.
+    pub security: Security,
+    /// What commands may ask for: `network.host`, `security.insecure`.
+    pub allow: Vec<String>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Sockets of SSH agents by id.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// The time of all that is made, in seconds since 1970; that of the base image without.
+    pub epoch: Option<i64>,
+    /// A step that fails is left for a look at it.
+    pub keep_failed: bool,
+    /// How registries are reached.
+    pub access: Access,
+}
+
+impl Options {
+    /// The platform that images are for.
+    pub fn platform(&self) -> &Platform {
+        &self.request.target_platform
+    }
+}

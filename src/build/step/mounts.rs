@@ -1,0 +1,225 @@
+//! `RUN --mount=…`.
+
+use std::fs::{self, File, Permissions};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use lay_store::Digest;
+
+use super::Stage;
+use super::bind::Bind;
+use super::secret::Secret;
+use crate::build::containerfile::{Mount, MountKind as Kind, Run, Sharing};
+use crate::build::error::StepError;
+use crate::build::plan::Origin;
+use crate::container::{Given, MountKind, MountRequest};
+
+/// The mounts of a command.
+#[derive(Default)]
+pub struct Mounts {
+    /// What the container is to mount.
+    pub requests: Vec<MountRequest>,
+    /// Where, and whether it is a directory.
+    pub points: Vec<(PathBuf, bool)>,
+    /// Variables that hold secrets, or tell of an agent.
+    pub env: Vec<String>,
+    /// What the result depends on: names and values; never a secret.
+    pub inputs: Vec<(String, String)>,
+    binds: Vec<Bind>,
+    secrets: Vec<Secret>,
+    /// Locks of caches.
+    locks: Vec<File>,
+}
+
+impl Mounts {
+    /// Adds a script as an executable file.
+    pub fn script(&mut self, path: PathBuf, target: PathBuf, content: &str) {
+        self.inputs.push(("script".into(), Digest::of(content.as_bytes()).to_string()));
+        self.add(MountKind::Bind(path), target, true, false);
+    }
+
+    /// Provides a mount that is no path of the host.
+    pub fn given(&self, name: &str, userns: Option<BorrowedFd<'_>>) -> Given {
+        let index = |prefix: &str| name.strip_prefix(prefix)?.parse::<usize>().ok();
+        if let Some(bind) = index("lay-bind:").and_then(|index| self.binds.get(index)) {
+            return bind.mount(userns).map(Some);
+        }
+        match index("lay-secret:").and_then(|index| self.secrets.get(index)) {
+            Some(secret) => secret.mount(userns).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn add(&mut self, kind: MountKind, target: PathBuf, read_only: bool, directory: bool) {
+        self.points.push((target.clone(), directory));
+        self.requests.push(MountRequest { kind, target, read_only, propagation: None });
+    }
+}
+
+impl Stage<'_> {
+    /// Reads the mounts of a command.
+    pub(super) fn mounts(&mut self, run: &Run, origins: &[Origin]) -> Result<Mounts, StepError> {
+        let mut mounts = Mounts::default();
+        for (index, request) in run.mounts.iter().enumerate() {
+            let failed = std::cell::RefCell::new(None);
+            let mount = request.resolve(|word| {
+                self.expand(word).unwrap_or_else(|error| {
+                    failed.replace(Some(error));
+                    String::new()
+                })
+            });
+            if let Some(error) = failed.into_inner() {
+                return Err(error);
+            }
+            let mount = mount?;
+            let origin = origins.get(index).unwrap_or(&Origin::None);
+            match mount.kind {
+                Kind::Bind => self.bind(&mut mounts, &mount, origin)?,
+                Kind::Cache => self.cache(&mut mounts, &mount, origin)?,
+                Kind::Tmpfs => self.tmpfs(&mut mounts, &mount)?,
+                Kind::Secret => self.secret(&mut mounts, &mount)?,
+                Kind::Ssh => self.agent(&mut mounts, &mount)?,
+            }
+        }
+        Ok(mounts)
+    }
+
+    /// An absolute path; a relative one is meant from the working directory.
+    fn target(&self, target: &str) -> Result<PathBuf, StepError> {
+        let path = Path::new("/").join(self.state.setting("WorkingDir")).join(target);
+        let clean: PathBuf = path.components().collect();
+        let bad = |problem: &str| {
+            let problem = problem.to_owned();
+            Err(StepError::Value { what: "the target", value: target.to_owned(), problem })
+        };
+        if clean.components().any(|part| part == std::path::Component::ParentDir) {
+            return bad("it must not contain '..'");
+        }
+        if clean == Path::new("/") { bad("nothing can be mounted over the root") } else { Ok(clean) }
+    }
+
+    fn bind(&mut self, mounts: &mut Mounts, mount: &Mount, origin: &Origin) -> Result<(), StepError> {
+        let target = self.target(mount.target.as_deref().unwrap_or_default())?;
+        let source = mount.source.as_deref().unwrap_or("/");
+        let bind = self.bind_source(origin, source, mount.read_only, mounts.binds.len())?;
+        let text = format!("{} {} {}", target.display(), mount.read_only, bind.content);
+        mounts.inputs.push((format!("mount {}", target.display()), text));
+        let kind = match &bind.host_path {
+            Some(path) => MountKind::Bind(path.clone()),
+            None => MountKind::Given(format!("lay-bind:{}", mounts.binds.len())),
+        };
+        mounts.add(kind, target, mount.read_only, bind.is_directory);
+        mounts.binds.push(bind);
+        Ok(())
+    }
+
+    /// A directory of the store that is there again in the next build.
+    fn cache(&mut self, mounts: &mut Mounts, mount: &Mount, origin: &Origin) -> Result<(), StepError> {
+        let target = self.target(mount.target.as_deref().unwrap_or_default())?;
+        let id = mount.id.clone().unwrap_or_else(|| target.display().to_string());
+        let root = self.session.env.store.root().join("build/mounts");
+        fs::create_dir_all(&root).map_err(StepError::file("create", &root))?;
+        let name = Digest::of(id.as_bytes()).hex();
+        let (dir, lock) = claim(&root, &name, mount.sharing)?;
+        if !dir.is_dir() {
+            let new = dir.with_extension("new");
+            let _ = fs::remove_dir_all(&new);
+            fs::create_dir(&new).map_err(StepError::file("create", &new))?;
+            if *origin != Origin::None {
+                self.seed(&new, origin, mount.source.as_deref().unwrap_or("/"))?;
+            }
+            chown(&new, Some(mount.uid.unwrap_or(0)), Some(mount.gid.unwrap_or(0)))
+                .and_then(|()| fs::set_permissions(&new, Permissions::from_mode(mount.mode.unwrap_or(0o755))))
+                .map_err(StepError::file("create", &new))?;
+            // Another build may have been faster.
+            let _ = fs::rename(&new, &dir);
+        }
+        mounts.locks.push(lock);
+        mounts.inputs.push((format!("cache {}", target.display()), id));
+        mounts.add(MountKind::Bind(dir), target, mount.read_only, true);
+        Ok(())
+    }
+
+    fn tmpfs(&mut self, mounts: &mut Mounts, mount: &Mount) -> Result<(), StepError> {
+        let target = self.target(mount.target.as_deref().unwrap_or_default())?;
+        let mut options = vec!["exec".to_owned()];
+        options.extend(mount.size.map(|size| format!("size={size}")));
+        mounts.inputs.push((format!("tmpfs {}", target.display()), format!("{:?}", mount.size)));
+        mounts.add(MountKind::Tmpfs(options), target, false, true);
+        Ok(())
+    }
+
+    fn secret(&mut self, mounts: &mut Mounts, mount: &Mount) -> Result<(), StepError> {
+        let name = |target: &str| target.rsplit('/').next().unwrap_or_default().to_owned();
+        let id = mount.id.clone().or(mount.target.as_deref().map(name)).unwrap_or_default();
+        // That it is there, and where, counts; what it says does not.
+        mounts.inputs.push((format!("secret {id}"), format!("{:?} {:?}", mount.target, mount.env)));
+        let Some(value) = self.session.secret(&id)? else {
+            return match mount.required {
+                true => Err(StepError::NotGiven(format!(
+                    "the secret \"{id}\" is required; give it with --secret id={id},src=FILE"
+                ))),
+                false => Ok(()),
+            };
+        };
+        if let Some(variable) = &mount.env {
+            let text = String::from_utf8(value.clone()).map_err(|_| {
+                StepError::NotGiven(format!("the secret \"{id}\" is no text and cannot be a variable"))
+            })?;
+            mounts.env.push(format!("{variable}={text}"));
+            if mount.target.is_none() {
+                return Ok(());
+            }
+        }
+        let target = self.target(mount.target.as_deref().unwrap_or(&format!("/run/secrets/{id}")))?;
+        let secret = Secret {
+            value,
+            mode: mount.mode.unwrap_or(0o400),
+            owner: (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0)),
+        };
+        mounts.add(MountKind::Given(format!("lay-secret:{}", mounts.secrets.len())), target, true, false);
+        mounts.secrets.push(secret);
+        Ok(())
+    }
+
+    fn agent(&mut self, mounts: &mut Mounts, mount: &Mount) -> Result<(), StepError> {
+        let id = mount.id.as_deref().unwrap_or("default");
+        mounts.inputs.push((format!("ssh {id}"), format!("{:?}", mount.target)));
+        let Some(socket) = self.session.agent(id) else {
+            return match mount.required {
+                true => Err(StepError::NotGiven(format!(
+                    "the SSH agent \"{id}\" is required; give it with --ssh {id}"
+                ))),
+                false => Ok(()),
+            };
+        };
+        let default = format!("/run/buildkit/ssh_agent.{}", mounts.requests.len());
+        let target = self.target(mount.target.as_deref().unwrap_or(&default))?;
+        mounts.env.push(format!("SSH_AUTH_SOCK={}", target.display()));
+        mounts.add(MountKind::Bind(socket), target, false, false);
+        Ok(())
+    }
+}
+
+/// The directory of a cache, and a lock that says how it is used meanwhile.
+fn claim(root: &Path, name: &str, sharing: Sharing) -> Result<(PathBuf, File), StepError> {
+    use rustix::fs::FlockOperation as Lock;
+    for copy in 0.. {
+        let name = if copy == 0 { name.to_owned() } else { format!("{name}-{copy}") };
+        let path = root.join(format!("{name}.lock"));
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(StepError::file("open", &path))?;
+        let how = match sharing {
+            Sharing::Shared => Lock::LockShared,
+            Sharing::Locked => Lock::LockExclusive,
+            Sharing::Private => Lock::NonBlockingLockExclusive,
+        };
+        match rustix::fs::flock(&file, how) {
+            Ok(()) => return Ok((root.join(name), file)),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(StepError::errno("lock", &path)(e)),
+        }
+    }
+    Err(StepError::NotGiven("there is no cache left".to_owned()))
+}

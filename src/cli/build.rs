@@ -1,0 +1,299 @@
+//! `lay build`
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::build_progress::{Plain, Quiet, show};
+use super::context::Context;
+use super::failure::{Failure, Tried};
+use super::limits::LimitFlags;
+use super::output::line;
+use super::pull::reference;
+use crate::build::context::Request;
+use crate::build::plan;
+use crate::build::{self, Built, Error, Options, Progress, SecretSource};
+use crate::container::{Isolation, NetworkMode, Security, parse_bytes, parse_ulimit};
+use crate::registry::Platform;
+
+/// Exit code of a build that was interrupted, as a shell tells SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Show {
+    /// Live on a terminal, lines elsewhere
+    Auto,
+    /// Lines
+    Plain,
+    /// Live
+    Tty,
+}
+
+/// Build an image from a Containerfile
+#[derive(Args, Debug)]
+pub struct Build {
+    /// Directory, Git address (URL#ref:directory), or - for an archive or a Containerfile on stdin
+    #[arg(value_name = "CONTEXT")]
+    context: String,
+    /// Name of the image; may be given several times
+    #[arg(short, long, value_name = "NAME[:TAG]")]
+    tag: Vec<String>,
+    /// Containerfile [default: Containerfile or Dockerfile in the context]; - for stdin
+    #[arg(short, long)]
+    file: Option<String>,
+    /// Stage to build, by name or number
+    #[arg(long, value_name = "STAGE")]
+    target: Option<String>,
+    /// Value of an ARG; NAME alone takes it from here
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    build_arg: Vec<String>,
+    /// Add a label
+    #[arg(long, value_name = "KEY[=VALUE]")]
+    label: Vec<String>,
+    /// Platform of the image, such as linux/arm64
+    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
+    platform: Option<String>,
+    /// Take nothing from earlier builds
+    #[arg(long)]
+    no_cache: bool,
+    /// Look for newer base images in their registries
+    #[arg(long)]
+    pull: bool,
+    /// Secret for RUN --mount=type=secret
+    #[arg(long, value_name = "id=ID[,src=FILE|,env=VARIABLE]")]
+    secret: Vec<String>,
+    /// SSH agent for RUN --mount=type=ssh
+    #[arg(long, value_name = "default|ID[=SOCKET]")]
+    ssh: Vec<String>,
+    /// What commands may ask for: network.host, security.insecure
+    #[arg(long, value_name = "ENTITLEMENT")]
+    allow: Vec<String>,
+    /// Network of commands: default, none or host
+    #[arg(long, value_name = "MODE", default_value = "default", hide_default_value = true)]
+    network: String,
+    /// Add a line to /etc/hosts of commands
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<String>,
+    /// Write the image's id to a file
+    #[arg(long, value_name = "FILE")]
+    iidfile: Option<PathBuf>,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value = "auto", hide_default_value = true)]
+    progress: Show,
+    /// Say of each step why it was or was not taken from an earlier build
+    #[arg(long)]
+    explain: bool,
+    /// Print the image's id alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// Size of /dev/shm of commands [default: 64m]
+    #[arg(long, value_name = "BYTES")]
+    shm_size: Option<String>,
+    /// Limit of commands, such as nofile=1024:2048
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    ulimit: Vec<String>,
+    /// seccomp=FILE or seccomp=unconfined: system calls that commands may use
+    #[arg(long, value_name = "OPTION")]
+    security_opt: Vec<String>,
+    /// Remove containers of steps, which is always done
+    #[arg(long, action = ArgAction::SetTrue, hide = true)]
+    rm: bool,
+    /// Likewise
+    #[arg(long, action = ArgAction::SetTrue, hide = true)]
+    force_rm: bool,
+    #[command(flatten)]
+    limits: LimitFlags,
+}
+
+impl Build {
+    /// Runs the command.
+    pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let options = self.options(context)?;
+        let request = Request { context: self.context.clone(), file: self.file.clone() };
+        let env = context.environment()?;
+        let form = context.layer_form()?.0.layer();
+        if let Some(path) = &self.iidfile {
+            match fs::remove_file(path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Failure::of(&format!("cannot write {}", path.display()), &e));
+                }
+                _ => {}
+            }
+        }
+        let mut progress = self.progress();
+        let result = build::build(&env, form, &request, &options, progress.as_mut());
+        drop(progress);
+        match result {
+            Ok(built) => self.tell(&built),
+            Err(failure) => {
+                let exit = self.failure(failure.error);
+                if let Some(scene) = failure.scene {
+                    eprintln!("lay: {}", exit.message);
+                    eprintln!("lay: a shell where the step failed; 'exit' ends it");
+                    scene.shell(&env).tried(|| "cannot open a shell".to_string())?;
+                    return Ok(exit.code);
+                }
+                Err(exit)
+            }
+        }
+    }
+
+    fn progress(&self) -> Box<dyn Progress> {
+        if self.quiet {
+            return Box::new(Quiet::default());
+        }
+        match self.progress {
+            Show::Plain => Box::new(Plain::new(self.explain)),
+            Show::Tty => show(true, self.explain),
+            Show::Auto => show(std::io::IsTerminal::is_terminal(&std::io::stderr()), self.explain),
+        }
+    }
+
+    fn failure(&self, error: Error) -> Failure {
+        match error {
+            Error::Interrupted => Failure::new("build interrupted").with_code(INTERRUPTED),
+            Error::Parse { report } => Failure::new(report),
+            // Docker's exit code is the command's only where that fits.
+            Error::Step { report, code } => {
+                Failure::new(report).with_code(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+            }
+            error => Failure::of("cannot build", &error),
+        }
+    }
+
+    fn tell(&self, built: &Built) -> Result<u8, Failure> {
+        if let Some(path) = &self.iidfile {
+            fs::write(path, built.id.to_string()).tried(|| format!("cannot write {}", path.display()))?;
+        }
+        if self.quiet {
+            return line(built.id.to_string()).map(|()| 0);
+        }
+        line(format!("image {}", built.id))?;
+        built.names.iter().try_for_each(|name| line(format!("named {name}")))?;
+        Ok(0)
+    }
+
+    fn options(&self, context: &Context) -> Result<Options, Failure> {
+        let tried = || "invalid flag".to_string();
+        let args = pairs_from_here(&self.build_arg);
+        let epoch = args.get("SOURCE_DATE_EPOCH").cloned().or(std::env::var("SOURCE_DATE_EPOCH").ok());
+        let epoch = epoch.filter(|text| !text.is_empty()).map(|text| {
+            let number = text.parse::<i64>().ok().filter(|seconds| *seconds >= 0);
+            number.ok_or_else(|| {
+                Failure::new(format!("invalid SOURCE_DATE_EPOCH '{text}': it is a number of seconds"))
+            })
+        });
+        let platform = match &self.platform {
+            Some(text) => text.parse().tried(tried)?,
+            None => Platform::host(),
+        };
+        let tags =
+            self.tag.iter().map(|tag| Ok(reference(tag)?.familiar())).collect::<Result<_, Failure>>()?;
+        let shm_size = self.shm_size.as_deref().map(|text| {
+            parse_bytes(text).map_err(|e| Failure::new(format!("invalid value '{text}' for --shm-size: {e}")))
+        });
+        let ulimits =
+            self.ulimit.iter().map(|text| parse_ulimit(text)).collect::<Result<_, _>>().tried(tried)?;
+        Ok(Options {
+            request: plan::Request {
+                target: self.target.clone(),
+                args,
+                build_platform: Platform::host(),
+                target_platform: platform,
+            },
+            tags,
+            labels: pairs(&self.label),
+            no_cache: self.no_cache,
+            pull: self.pull,
+            network: network(&self.network)?,
+            add_hosts: self.add_host.clone(),
+            resources: self.limits.resources()?,
+            isolation: Isolation { shm_size: shm_size.transpose()?, ulimits, ..Isolation::default() },
+            security: Security::parse(&self.security_opt).tried(tried)?,
+            allow: self.allow.clone(),
+            secrets: self.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
+            agents: self.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
+            epoch: epoch.transpose()?,
+            keep_failed: context.debug,
+            access: context.access(),
+        })
+    }
+}
+
+fn network(text: &str) -> Result<NetworkMode, Failure> {
+    match text {
+        "default" | "bridge" => Ok(NetworkMode::Bridge),
+        "none" => Ok(NetworkMode::None),
+        "host" => Ok(NetworkMode::Host),
+        _ => Err(Failure::new(format!("invalid value '{text}' for --network: it is default, none or host"))),
+    }
+}
+
+fn pairs(texts: &[String]) -> BTreeMap<String, String> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_string(), value.to_string())
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// A name alone takes its value from this process's environment, if it has one.
+fn pairs_from_here(texts: &[String]) -> BTreeMap<String, String> {
+    let pair = |text: &String| match text.split_once('=') {
+        Some((name, value)) => Some((name.to_string(), value.to_string())),
+        None => Some((text.clone(), std::env::var(text).ok()?)),
+    };
+    texts.iter().filter_map(pair).collect()
+}
+
+/// `id=ID[,src=FILE]` or `id=ID,env=VARIABLE`.
+fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
+    let bad = |reason: &str| Failure::new(format!("invalid value '{text}' for --secret: {reason}"));
+    let (mut id, mut source) = (None, None);
+    for part in text.split(',') {
+        match part.split_once('=') {
+            Some(("id", value)) => id = Some(value.to_string()),
+            Some(("src" | "source", value)) => source = Some(SecretSource::File(value.into())),
+            Some(("env", value)) => source = Some(SecretSource::Variable(value.to_string())),
+            Some(("type", "file" | "env")) => {}
+            _ => return Err(bad("expected id=ID,src=FILE or id=ID,env=VARIABLE")),
+        }
+    }
+    let id = id.filter(|id| !id.is_empty()).ok_or_else(|| bad("it needs an id"))?;
+    // As Docker: a variable of that name, else a file of that name.
+    let source = source.unwrap_or_else(|| match std::env::var_os(&id) {
+        Some(_) => SecretSource::Variable(id.clone()),
+        None => SecretSource::File(PathBuf::from(&id)),
+    });
+    if let SecretSource::File(path) = &source
+        && !path.is_file()
+    {
+        return Err(bad(&format!("there is no file {}", path.display())));
+    }
+    Ok((id, source))
+}
+
+/// `default` or `ID[=SOCKET]`.
+fn agent(text: &str) -> Result<(String, PathBuf), Failure> {
+    let bad = |reason: &str| Failure::new(format!("invalid value '{text}' for --ssh: {reason}"));
+    let (id, path) = match text.split_once('=') {
+        Some((id, path)) => (id, PathBuf::from(path)),
+        None => (
+            text,
+            std::env::var_os("SSH_AUTH_SOCK")
+                .map(PathBuf::from)
+                .ok_or_else(|| bad("no agent runs: SSH_AUTH_SOCK is not set"))?,
+        ),
+    };
+    let is_socket = |path: &Path| {
+        use std::os::unix::fs::FileTypeExt;
+        fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
+    };
+    if !is_socket(&path) {
+        return Err(bad(&format!("{} is no socket of an agent", path.display())));
+    }
+    Ok((id.to_string(), path))
+}
