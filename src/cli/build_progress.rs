@@ -76,7 +76,7 @@ impl Progress for Plain {
                 self.rest(*stage, *number);
                 say(&format!("#{id} FAILED"));
             }
-            Event::Ready { .. } | Event::Finished { .. } => {}
+            Event::Finished { .. } => {}
         }
     }
 }

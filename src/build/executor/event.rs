@@ -72,14 +72,7 @@ pub enum Event {
         /// The image before it.
         state: Box<State>,
     },
-    /// A stage can be built upon; its layers may still be on their way into the store.
-    Ready {
-        /// The stage.
-        stage: usize,
-        /// The image.
-        state: Box<State>,
-    },
-    /// Nothing more comes of a stage.
+    /// Nothing more comes of a stage, and all that it made is in the store.
     Finished {
         /// The stage.
         stage: usize,
@@ -87,6 +80,8 @@ pub enum Event {
         made: Vec<(usize, Digest, u64)>,
         /// What there is to remember.
         records: Vec<StepRecord>,
+        /// The image, if all its steps were carried out.
+        state: Option<Box<State>>,
     },
     /// Something besides the steps: what is done, or what the user should know.
     Note(String),

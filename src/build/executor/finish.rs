@@ -74,7 +74,7 @@ impl Remembered {
     }
 
     /// A state whose layers all are in the store.
-    fn settle(&self, state: &State) -> Option<State> {
+    pub fn settle(&self, state: &State) -> Option<State> {
         let parts = state.parts.iter().map(|part| self.settled(part)).collect::<Option<_>>()?;
         Some(State { parts, ..state.clone() })
     }

@@ -236,8 +236,14 @@ impl Build<'_> {
 
     fn take(&mut self, event: Event, progress: &mut dyn Progress) {
         match event {
-            Event::Ready { stage, state } => drop(self.session.done.insert(stage, *state)),
-            Event::Finished { stage, made, records } => self.remembered.add(stage, made, records),
+            Event::Finished { stage, made, records, state } => {
+                self.remembered.add(stage, made, records);
+                // Only now, when its layers have come to rest in the store, can others be built upon it; and they can
+                // be looked up, because it is known what they stand on.
+                if let Some(state) = state.and_then(|state| self.remembered.settle(&state)) {
+                    self.session.done.insert(stage, state);
+                }
+            }
             Event::Failed { stage, number, report, code, state } => {
                 let event =
                     Event::Failed { stage, number, report: report.clone(), code, state: state.clone() };

@@ -68,11 +68,7 @@ impl Work<'_> {
         stage.state.has_cmd = false;
         let well = steps(&mut stage, planned, &triggers);
         stage.state.scope = stage.scope.save();
-        if well {
-            let state = Box::new(stage.state.clone());
-            (stage.tell)(&Event::Ready { stage: planned.index, state });
-        }
-        finish(stage, lease) && well
+        finish(stage, lease, well) && well
     }
 }
 
@@ -144,7 +140,7 @@ enum Pending {
 }
 
 /// Brings all that the stage has made into the store.
-fn finish(stage: Stage<'_>, lease: &Lease) -> bool {
+fn finish(stage: Stage<'_>, lease: &Lease, well: bool) -> bool {
     let Stage { session, index, state, workplace, packed, records, digests, tell, .. } = stage;
     let packed = packed.into_iter().map(|(packed, blob)| Pending::Packed(packed, blob));
     let kept = state.parts.iter().filter_map(|part| match part {
@@ -176,7 +172,8 @@ fn finish(stage: Stage<'_>, lease: &Lease) -> bool {
     digests.save();
     match result {
         Ok(made) => {
-            tell(&Event::Finished { stage: index, made, records });
+            let state = well.then(|| Box::new(state));
+            tell(&Event::Finished { stage: index, made, records, state });
             true
         }
         Err(error) => {
