@@ -53,7 +53,7 @@ impl Mounts {
 
     fn add(&mut self, kind: MountKind, target: PathBuf, read_only: bool, directory: bool) {
         self.points.push((target.clone(), directory));
-        self.requests.push(MountRequest { kind, target, read_only, propagation: None });
+        self.requests.push(MountRequest { read_only, ..MountRequest::new(kind, target) });
     }
 }
 
