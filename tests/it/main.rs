@@ -5,6 +5,7 @@
 
 mod archives;
 mod bad_input;
+mod builds;
 mod durability;
 mod flags;
 mod forks;
