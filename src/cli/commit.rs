@@ -28,6 +28,11 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// The container.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let tried = || format!("cannot commit {}", self.container);

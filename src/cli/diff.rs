@@ -37,6 +37,11 @@ struct Row {
 }
 
 impl Diff {
+    /// What may be a container.
+    pub fn container(&self) -> &str {
+        &self.name
+    }
+
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;

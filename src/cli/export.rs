@@ -21,6 +21,11 @@ pub struct Export {
 }
 
 impl Export {
+    /// The container.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;

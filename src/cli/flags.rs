@@ -109,6 +109,11 @@ pub struct CreateFlags {
 }
 
 impl CreateFlags {
+    /// Whether this user is to have its own ids in the container.
+    pub fn keeps_ids(&self) -> bool {
+        self.userns.keeps_ids()
+    }
+
     /// Containers whose namespaces it shares.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         self.userns.container().into_iter().chain(self.isolation.containers())
@@ -149,7 +154,7 @@ impl CreateFlags {
             entrypoint: self.entrypoint.clone(),
             env: environment(&self.env_file, &self.env)?,
             workdir: self.workdir.clone(),
-            user: self.user.clone(),
+            user: self.user.clone().or_else(|| userns::keeps_ids().then(own_ids)),
             hostname: self.hostname.clone(),
             tty: self.tty,
             interactive: self.interactive,
@@ -174,6 +179,11 @@ impl CreateFlags {
             cidfile: self.cidfile.clone(),
         })
     }
+}
+
+/// The user who keeps its ids, as `--user` takes it.
+fn own_ids() -> String {
+    format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
 fn is_host(entry: &str) -> bool {

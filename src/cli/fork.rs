@@ -28,6 +28,11 @@ pub struct Fork {
 }
 
 impl Fork {
+    /// The container that is copied.
+    pub fn container(&self) -> &str {
+        &self.container
+    }
+
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let tried = || format!("cannot fork {}", self.container);

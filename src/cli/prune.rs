@@ -73,7 +73,11 @@ impl Prune {
             build_cache: None,
             ingest_older_than: INGEST_AGE,
         };
-        let pruned = env.store.prune(&options, roots).tried(|| "cannot prune the store".to_string())?;
+        let tried = || "cannot prune the store".to_string();
+        let pruned = env.store.prune(&options, roots).tried(tried)?;
+        if !dry_run {
+            container::sweep_kept_layers(env).tried(tried)?;
+        }
         Ok((removed, pruned))
     }
 }

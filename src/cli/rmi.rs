@@ -8,7 +8,7 @@ use lay_store::PruneOptions;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
-use crate::container::Environment;
+use crate::container::{Environment, sweep_kept_layers};
 use crate::image::{self, Removal};
 
 /// Remove images
@@ -62,5 +62,7 @@ fn collect(env: &Environment) -> Result<(), Failure> {
         ingest_older_than: Duration::MAX,
     };
     let roots = || env.containers.roots();
-    env.store.prune(&options, roots).map(drop).tried(|| "cannot free the image's layers".to_string())
+    let tried = || "cannot free the image's layers".to_string();
+    env.store.prune(&options, roots).tried(tried)?;
+    sweep_kept_layers(env).tried(tried)
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Command;
 use super::context::Context;
 use super::failure::{Failure, Tried};
-use crate::rootless::{Entered, enter, join};
+use crate::container::{Record, UsernsMode};
+use crate::rootless::{Entered, enter, enter_keeping_ids, join};
 
 /// A file of the store: the user was told that there is but one id.
 const TOLD: &str = "single-id";
@@ -23,10 +24,19 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
         // Processes of other ids can be ended from outside of a namespace only.
         rm.kill(context)?;
     }
-    if let Command::Run(run) = command
-        && let Some(pid) = shared(run.containers(), context)?
-    {
+    let names = match command {
+        Command::Run(run) => run.containers().map(str::to_string).collect(),
+        // It is started as the other one was.
+        Command::Fork(fork) => {
+            record(context, fork.container())?.map_or_else(Vec::new, |record| record.options.shares_with())
+        }
+        _ => Vec::new(),
+    };
+    if let Some(pid) = shared(&names, context)? {
         return join(pid).tried(|| "cannot share namespaces without root".to_string());
+    }
+    if keeps_ids(command, context)? {
+        return enter_keeping_ids().tried(|| "cannot keep this user's ids".to_string());
     }
     match enter().tried(|| "cannot work without root".to_string())? {
         Entered::Ranges => Ok(()),
@@ -34,9 +44,36 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
     }
 }
 
+/// Whether the command is about a container whose user keeps its own ids, in which files have other owners than elsewhere.
+fn keeps_ids(command: &Command, context: &Context) -> Result<bool, Failure> {
+    let name = match command {
+        Command::Run(run) => return Ok(run.keeps_ids()),
+        Command::Diff(diff) => diff.container(),
+        Command::Export(export) => export.container(),
+        Command::Fork(fork) => fork.container(),
+        Command::Commit(commit) => commit.container(),
+        _ => return Ok(false),
+    };
+    let kept = record(context, name)?.is_some_and(|record| record.options.userns == UsernsMode::KeepId);
+    match command {
+        Command::Commit(_) if kept => Err(Failure::new(format!(
+            "cannot commit {name}, in which this user keeps its ids (use 'lay export {name} | lay import -')"
+        ))),
+        _ => Ok(kept),
+    }
+}
+
+/// What a container was made from; none where there is no such container, which will be told later.
+fn record(context: &Context, name: &str) -> Result<Option<Record>, Failure> {
+    Ok(context.environment()?.containers.find(name).ok().map(|container| container.record))
+}
+
 /// The first process of the containers whose namespaces are shared: without root, that takes their user namespace too, of which
 /// there can be one. None where there are none; whether they run will be told later.
-fn shared<'a>(names: impl Iterator<Item = &'a str>, context: &Context) -> Result<Option<i32>, Failure> {
+fn shared(names: &[String], context: &Context) -> Result<Option<i32>, Failure> {
+    if names.is_empty() {
+        return Ok(None);
+    }
     let env = context.environment()?;
     let mut found: Option<(&str, i32, PathBuf)> = None;
     for name in names {

@@ -11,6 +11,7 @@ use super::pull::{pull, reference, with_progress};
 use super::{USAGE, human};
 use crate::container::{self, Attach, Exit, Resources};
 use crate::image::{self, Image};
+use crate::kernel::userns;
 use crate::runtime::cgroup::settle;
 
 /// When to ask the registry.
@@ -48,6 +49,11 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether this user is to have its own ids in the container.
+    pub fn keeps_ids(&self) -> bool {
+        self.flags.keeps_ids()
+    }
+
     /// Containers whose namespaces the new one shares.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         self.flags.containers()
@@ -103,9 +109,12 @@ impl Run {
                 Err(image::Error::NotFound(_)) if self.pull == When::Missing => {}
                 found => return found.tried(tried),
             }
-            if !self.quiet {
+            if !self.quiet && !userns::keeps_ids() {
                 eprintln!("Unable to find image '{name}' locally");
             }
+        }
+        if userns::keeps_ids() {
+            return Err(not_here(name));
         }
         let reference = reference(name)?;
         let platform = self.platform.as_deref();
@@ -115,6 +124,12 @@ impl Run {
         };
         image::find(store, name).tried(tried)
     }
+}
+
+/// What is pulled here would be unpacked with owners that are wrong for all other containers.
+fn not_here(name: &str) -> Failure {
+    let why = "where this user keeps its ids, the image has to be here already";
+    Failure::new(format!("cannot run {name}: {why} (get it with 'lay pull {name}')"))
 }
 
 fn tell_reason(name: &str, memory: Option<i64>, exit: &Exit) {

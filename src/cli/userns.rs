@@ -10,7 +10,8 @@ use crate::kernel::userns;
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Security")]
 pub struct UsernsFlags {
-    /// auto[:size=N]: a user namespace of its own [default]; container:NAME: that one's; host: none, as with --privileged
+    /// auto[:size=N]: a user namespace of its own [default]; container:NAME: that one's; host: none, as with --privileged;
+    /// keep-id: without root, this user has its own ids in it
     #[arg(long, value_name = "MODE")]
     userns: Option<String>,
     /// Map user ids of the container to ids of the host, and groups alike unless --gidmap says else
@@ -22,6 +23,11 @@ pub struct UsernsFlags {
 }
 
 impl UsernsFlags {
+    /// Whether the user is to have its own ids in the container.
+    pub fn keeps_ids(&self) -> bool {
+        self.userns.as_deref() == Some("keep-id")
+    }
+
     /// The container whose user namespace it shares.
     pub fn container(&self) -> Option<&str> {
         self.userns.as_deref()?.strip_prefix("container:")
@@ -32,6 +38,8 @@ impl UsernsFlags {
         let bad = || "invalid flag".to_string();
         let maps = IdMaps::parse(&self.uidmap, &self.gidmap).tried(bad)?;
         match (&self.userns, maps) {
+            // Whatever led here, such as a container that is shared with.
+            (_, None) if userns::keeps_ids() => Ok(UsernsMode::KeepId),
             (None, None) if privileged || userns::nested() => Ok(UsernsMode::Host),
             (Some(text), Some(_)) if text != "private" => {
                 Err(Failure::new(format!("--userns {text} and --uidmap or --gidmap contradict each other")))
@@ -47,19 +55,17 @@ impl UsernsFlags {
 }
 
 fn named(text: &str) -> Result<UsernsMode, Failure> {
-    if text.split(':').next() == Some("keep-id") {
-        return Err(Failure::new(match userns::nested() {
-            true => {
-                "--userns keep-id is not available: without root, the kernel cannot map the owners of an image's files; root in the container is this user"
-            }
-            false => "--userns keep-id is for ordinary users: root has all ids (see --uidmap)",
-        }));
-    }
     let mode = UsernsMode::parse(text).tried(|| "invalid flag".to_string())?;
     match mode {
         UsernsMode::Auto | UsernsMode::Sized(_) if userns::nested() => Err(Failure::new(
             "--userns auto needs root: an ordinary user has one range of ids for all containers",
         )),
+        UsernsMode::KeepId if userns::nested() => Err(Failure::new(
+            "--userns keep-id contradicts sharing namespaces with a container in which this user is root",
+        )),
+        UsernsMode::KeepId => {
+            Err(Failure::new("--userns keep-id is for ordinary users: root has all ids (see --uidmap)"))
+        }
         mode => Ok(mode),
     }
 }

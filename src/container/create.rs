@@ -12,6 +12,7 @@ use super::error::Error;
 use super::files::{on, write_json};
 use super::group::Groups;
 use super::id::new_id;
+use super::keep;
 use super::launch::Environment;
 use super::options::Options;
 use super::record::{Container, Record};
@@ -47,6 +48,7 @@ pub fn create(
         return Err(Error::MissingLayer(*missing));
     }
     inherit(&env.containers, &options.volumes_from, &mut options.mounts)?;
+    keep::unpack(env, image)?;
     let mut record = record_of(image, image_name, options)?;
     match &record.options.group {
         Some(group) => drop(Groups::new(env).find(group)?),

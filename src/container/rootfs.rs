@@ -3,6 +3,7 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::error::Error;
+use super::keep;
 use super::launch::Environment;
 use super::record::Container;
 use crate::runtime::Rootfs;
@@ -13,7 +14,8 @@ use crate::snapshot::{Snapshot, create_upper};
 /// # Errors
 /// When a layer is missing or the directory cannot be made.
 pub fn snapshot(env: &Environment, container: &Container) -> Result<Snapshot, Error> {
-    let layer = |diff_id| env.store.layer(diff_id).ok_or(Error::MissingLayer(*diff_id));
+    let store = keep::layers(env)?;
+    let layer = |diff_id| store.layer(diff_id).ok_or(Error::MissingLayer(*diff_id));
     let layers = container.record.layers.iter().map(layer).collect::<Result<Vec<_>, _>>()?;
     let mut snapshot = Snapshot {
         layers,

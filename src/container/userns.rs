@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::idmap::IdMaps;
+use super::isolation::Share;
 use super::launch::Environment;
+use super::options::Options;
 use super::record::Record;
 use super::user::Identity;
 use crate::kernel::mount;
@@ -29,6 +31,9 @@ pub enum UsernsMode {
     Mapped(IdMaps),
     /// Another container's.
     Container(String),
+    /// That of an ordinary user who is not root in it, but has the ids that it has outside.
+    #[serde(rename = "keep-id")]
+    KeepId,
 }
 
 impl UsernsMode {
@@ -50,6 +55,7 @@ impl UsernsMode {
                 }
             }
             ("host", None) => Ok(UsernsMode::Host),
+            ("keep-id", None) => Ok(UsernsMode::KeepId),
             ("container", Some(name)) if !name.is_empty() => Ok(UsernsMode::Container(name.to_string())),
             _ => Err(wrong("it is auto, auto:size=N, host, keep-id or container:NAME")),
         }
@@ -64,8 +70,26 @@ impl std::fmt::Display for UsernsMode {
             UsernsMode::Sized(size) => write!(f, "auto:size={size}"),
             UsernsMode::Host => f.write_str("host"),
             UsernsMode::Mapped(_) => f.write_str("private"),
+            UsernsMode::KeepId => f.write_str("keep-id"),
             UsernsMode::Container(name) => write!(f, "container:{name}"),
         }
+    }
+}
+
+impl Options {
+    /// Names of the containers whose namespaces it shares.
+    pub fn shares_with(&self) -> Vec<String> {
+        let users = match &self.userns {
+            UsernsMode::Container(name) => Some(name.clone()),
+            _ => None,
+        };
+        let isolation = &self.isolation;
+        let shares = [&isolation.pid, &isolation.ipc, &isolation.uts, &isolation.cgroupns];
+        let others = shares.into_iter().filter_map(|share| match share {
+            Share::Container(name) => Some(name.clone()),
+            Share::Private | Share::Host => None,
+        });
+        users.into_iter().chain(others).collect()
     }
 }
 
@@ -89,7 +113,8 @@ pub fn claim(env: &Environment, record: &Record) -> Result<Option<Users>, Error>
     Ok(match &record.options.userns {
         UsernsMode::Auto => new(take(USUAL)?),
         UsernsMode::Sized(count) => new(take(*count)?),
-        UsernsMode::Host => None,
+        // What `lay` itself is in.
+        UsernsMode::Host | UsernsMode::KeepId => None,
         UsernsMode::Mapped(maps) => {
             env.ids().note(&record.id, maps)?;
             new(maps.clone())
@@ -139,7 +164,7 @@ mod tests {
 
     #[test]
     fn modes_are_read_and_shown() {
-        for mode in ["auto", "auto:size=1024", "host", "container:web"] {
+        for mode in ["auto", "auto:size=1024", "host", "keep-id", "container:web"] {
             assert_eq!(UsernsMode::parse(mode).unwrap().to_string(), mode);
         }
         assert_eq!(UsernsMode::parse("").unwrap(), UsernsMode::Auto);

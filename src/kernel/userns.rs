@@ -28,6 +28,11 @@ pub fn single() -> bool {
     current().ids == 1
 }
 
+/// Whether this is a user who has the same number outside, and so is not root here, though it may do all that root may.
+pub fn keeps_ids() -> bool {
+    nested() && !rustix::process::geteuid().is_root()
+}
+
 /// Without a table, as where `/proc` is not mounted, it is taken for the machine's own.
 fn parse(map: &str) -> UserNamespace {
     let counts: Vec<u64> =

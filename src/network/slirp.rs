@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -68,6 +69,10 @@ impl Slirp {
             &namespace,
             "tap0",
         ]);
+        if !rustix::process::geteuid().is_root() {
+            // It looks whether the namespace is there with what its user may do, and a user who is not root may not.
+            command.uid(0).gid(0);
+        }
         let stderr = File::create(&log).map_err(failed)?;
         let child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().map_err(failed)?;

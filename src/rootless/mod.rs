@@ -29,6 +29,9 @@ pub enum Error {
     /// A program said why.
     #[error("cannot map the ids of /etc/subuid and /etc/subgid: {0}")]
     Map(String),
+    /// There is but one id.
+    #[error("the container needs ids beside this user's own: {0}")]
+    NoRanges(String),
     /// A file of `/proc` could not be opened or written.
     #[error("cannot use {path}")]
     Proc {
@@ -73,6 +76,30 @@ pub fn enter() -> Result<Entered, Error> {
     }
 }
 
+/// The same, where the user keeps its own ids and is not root, but may do all that root may.
+///
+/// # Errors
+/// Those of [`enter`], and when the user has no ranges.
+pub fn enter_keeping_ids() -> Result<(), Error> {
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let mapper = Mapper::start(Ranges::of(uid).map_err(Error::NoRanges)?.around(uid, gid))?;
+    leave_host()?;
+    mapper.map()?;
+    keep_capabilities()
+}
+
+/// Who is not root loses its capabilities by an exec, unless they are ambient.
+fn keep_capabilities() -> Result<(), Error> {
+    let failed = |e: rustix::io::Errno| Error::System("keep its capabilities", e.into());
+    let mut sets = rustix::thread::capabilities(None).map_err(failed)?;
+    sets.inheritable = sets.permitted;
+    rustix::thread::set_capabilities(None, sets).map_err(failed)?;
+    for capability in sets.permitted.iter() {
+        rustix::thread::configure_capability_in_ambient_set(capability, true).map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// Enters the user namespace of a process, which this user made, and a mount namespace of its own there, as their root.
 ///
 /// # Errors
@@ -83,7 +110,8 @@ pub fn join(pid: i32) -> Result<(), Error> {
     let namespace = std::fs::File::open(&path).map_err(proc)?;
     setns(namespace, CloneFlags::CLONE_NEWUSER).map_err(|e| proc(e.into()))?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(|e| Error::Refused(e.into()))?;
-    own_again()
+    own_again()?;
+    if rustix::process::geteuid().is_root() { Ok(()) } else { keep_capabilities() }
 }
 
 fn leave_host() -> Result<(), Error> {

@@ -56,6 +56,35 @@ impl Ranges {
     }
 }
 
+impl Ranges {
+    /// The programs to run for a user who keeps its own ids, with the ids of the ranges around them.
+    pub fn around(&self, uid: u32, gid: u32) -> [(PathBuf, Vec<u32>); 2] {
+        [(self.newuidmap.clone(), around(uid, &self.uids)), (self.newgidmap.clone(), around(gid, &self.gids))]
+    }
+}
+
+/// Lines of a map in which `own` is itself, and all others from 0 on are those of the ranges.
+fn around(own: u32, ranges: &[Range]) -> Vec<u32> {
+    let (mut lines, mut next, mut is_there) = (Vec::new(), 0u32, false);
+    for &(mut first, count) in ranges {
+        let mut count = count.min(u32::MAX - 1 - next);
+        if !is_there && (next..next + count).contains(&own) {
+            let before = own - next;
+            if before > 0 {
+                lines.extend([next, first, before]);
+            }
+            lines.extend([own, own, 1]);
+            (next, first, count, is_there) = (own + 1, first + before, count - before, true);
+        }
+        lines.extend([next, first, count]);
+        next += count;
+    }
+    if !is_there {
+        lines.extend([own, own, 1]);
+    }
+    lines
+}
+
 /// Users whose ranges are a container engine's own, as it works for root; the second is Podman's.
 const ENGINES: [&str; 2] = ["lay", "containers"];
 
@@ -102,6 +131,14 @@ mod tests {
         let text = "# comment\nother:1:2\nann:100000:65536\n1000:300000:10\nann:5:0\nann:x:1\n";
         assert_eq!(parse(text, Some(1000), Some("ann")), [(100_000, 65_536), (300_000, 10)]);
         assert_eq!(parse(text, Some(1001), None), []);
+    }
+
+    #[test]
+    fn a_user_who_keeps_its_ids_stands_among_those_of_the_ranges() {
+        assert_eq!(around(1000, &[(5000, 3000)]), [0, 5000, 1000, 1000, 1000, 1, 1001, 6000, 2000]);
+        assert_eq!(around(0, &[(5000, 10)]), [0, 0, 1, 1, 5000, 10]);
+        assert_eq!(around(10, &[(50, 10), (80, 2)]), [0, 50, 10, 10, 10, 1, 11, 80, 2]);
+        assert_eq!(around(1000, &[(50, 10), (80, 2)]), [0, 50, 10, 10, 80, 2, 1000, 1000, 1]);
     }
 
     #[test]

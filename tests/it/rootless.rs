@@ -210,7 +210,7 @@ fn a_user_s_containers_share_namespaces() {
     let out = user.run(&both);
     assert!(out.code == Some(125) && out.stderr.contains("user namespaces of their own"), "{}", out.stderr);
     for (flag, value, reason) in [
-        ("--userns", "keep-id", "the kernel cannot map the owners"),
+        ("--userns", "host:1", "it is auto, auto:size=N, host, keep-id"),
         ("--userns", "auto:size=10", "needs root"),
         ("--uidmap", "0:0:1", "need root"),
         ("--pid", "container:none", "no such container: none"),
@@ -219,6 +219,62 @@ fn a_user_s_containers_share_namespaces() {
         assert!(out.code == Some(125) && out.stderr.contains(reason), "{flag} {value}: {}", out.stderr);
     }
     user.ok(&["rm", "-f", "one", "two", "third"]);
+    user.assert_clean();
+}
+
+#[test]
+fn a_user_can_keep_its_ids() {
+    let user = User::new(true);
+    let keep = |flags: &[&str], script: &str| {
+        let start = ["run", "--rm", "--network", "none", "--userns", "keep-id"];
+        user.run(&[&start[..], flags, &["busybox", "sh", "-c", script]].concat())
+    };
+    let missing = keep(&[], "true");
+    assert!(missing.code == Some(125) && missing.stderr.contains("lay pull busybox"), "{}", missing.stderr);
+    user.ok(&["pull", "-q", "busybox"]);
+    let (id, first) = (user.id, user.first());
+    let out = keep(&[], "id -u; id -g; grep CapEff /proc/self/status; cat /proc/self/uid_map");
+    let words: Vec<&str> = out.stdout.split_whitespace().collect();
+    // All ids of the range, with the user's own among them, as Podman's keep-id has them.
+    let (own, map) = (id.to_string(), [[0, first, id], [id, id, 1], [id + 1, first + id, 65_536 - id]]);
+    let map: Vec<String> = map.iter().flatten().map(u32::to_string).collect();
+    assert_eq!(words[..4], [&own, &own, "CapEff:", "0000000000000000"], "{}", out.stderr);
+    assert_eq!(words[4..], map);
+    // The image's files are root's, whom the user is not.
+    assert_eq!(
+        keep(&[], "stat -c %u:%g /bin/busybox; touch /bin/x 2>/dev/null || echo no").stdout,
+        "0:0\nno"
+    );
+    let shared = user.path("home/shared");
+    std::fs::create_dir(&shared).unwrap();
+    std::os::unix::fs::chown(&shared, Some(id), Some(id)).unwrap();
+    let bind = format!("{}:/mnt", shared.display());
+    keep(&["-v", &bind], "touch /mnt/own");
+    assert_eq!(keep(&["-v", &bind, "-u", "0"], "stat -c %u /mnt/own; touch /mnt/root").stdout, own);
+    let owner = |name: &str| std::fs::metadata(shared.join(name)).unwrap().uid();
+    assert_eq!((owner("own"), owner("root")), (id, first));
+
+    let script = "echo deep > /root-s; chown 7:8 /root-s; exec sleep 1000";
+    let flags =
+        ["run", "-d", "--name", "kept", "--userns", "keep-id", "-u", "0", "busybox", "sh", "-c", script];
+    user.ok(&flags);
+    eventually("the file is there", || user.ok(&["diff", "kept"]).contains("A /root-s"));
+    assert_eq!(user.ok(&["exec", "-u", &own, "kept", "id", "-u"]), own);
+    assert_eq!(user.ok(&["exec", "kept", "stat", "-c", "%u:%g", "/root-s"]), "7:8");
+    let other = ["run", "--rm", "--network", "none", "--pid", "container:kept", "busybox", "id", "-u"];
+    assert_eq!(user.ok(&other), own, "who shares with it keeps its ids as well");
+    user.ok(&["fork", "--name", "copy", "kept"]);
+    assert_eq!(user.ok(&["exec", "copy", "stat", "-c", "%u:%g", "/root-s"]), "7:8");
+    let out = user.run(&["commit", "kept", "made"]);
+    assert!(out.code == Some(1) && out.stderr.contains("lay export kept | lay import -"), "{}", out.stderr);
+    user.ok(&["export", "-o", "kept.tar", "kept"]);
+    user.ok(&["import", "kept.tar", "made"]);
+    let stat = ["busybox", "stat", "-c", "%u:%g", "/root-s"];
+    assert_eq!(user.ok(&[&["run", "--rm", "--network", "none", "made"], &stat[..]].concat()), "7:8");
+    user.ok(&["rm", "-f", "kept", "copy"]);
+    user.ok(&["rmi", "made", "busybox"]);
+    let layers = user.path("home/.local/share/lay/keep-id/layers");
+    assert_eq!(std::fs::read_dir(layers).unwrap().count(), 0);
     user.assert_clean();
 }
 
@@ -297,6 +353,8 @@ fn a_user_without_ranges_has_one_id() {
     assert_eq!(second.stdout.split_whitespace().collect::<Vec<_>>(), ["0", "0", &id, "1"]);
     let other = user.run(&["run", "--rm", "--network", "none", "-u", "5", "busybox", "true"]);
     assert!(other.code == Some(125) && other.stderr.contains("user 5"), "{}", other.stderr);
+    let kept = user.run(&["run", "--rm", "--userns", "keep-id", "busybox", "true"]);
+    assert!(kept.stderr.contains("needs ids beside this user's own: /etc/subuid"), "{}", kept.stderr);
     user.ok(&["rmi", "busybox"]);
     user.assert_clean();
 }

@@ -7,9 +7,10 @@ use super::{Named, Outcome};
 use crate::kernel::userns;
 use crate::runtime::plan::{Capabilities, Plan, ProcessPlan};
 
-/// Takes the ids of the user namespace's root; before, this process has ids that do not exist in it.
+/// Takes the ids of the user namespace's root; before, this process has ids that do not exist in it, or its
+/// user's own.
 pub(super) fn become_root(plan: &Plan) -> Outcome<()> {
-    if plan.uid_mappings.is_empty() {
+    if plan.uid_mappings.is_empty() && !userns::keeps_ids() {
         return Ok(());
     }
     become_ids(0, 0, &[])
