@@ -30,7 +30,7 @@ exec setpriv --reuid \"$id\" --regid \"$id\" --clear-groups \
 impl User {
     fn new(has_ranges: bool) -> User {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let id = 58_000 + std::process::id() % 500 * 4 + NEXT.fetch_add(1, Ordering::Relaxed) % 4;
+        let id = 58_000 + std::process::id() % 450 * 16 + NEXT.fetch_add(1, Ordering::Relaxed) % 16;
         let dir = tempfile::Builder::new().prefix("lay-user-").tempdir().unwrap();
         let user = User { dir, id };
         std::fs::create_dir(user.path("etc")).unwrap();
