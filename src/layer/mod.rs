@@ -1,6 +1,7 @@
 //! Layers: tar archives in, mountable forms out.
 
 pub mod archive;
+pub mod compress;
 pub mod directory;
 mod emit;
 pub mod entry;
