@@ -33,6 +33,7 @@ mod progress;
 mod prune;
 mod ps;
 mod pull;
+mod push;
 mod rm;
 mod rmi;
 mod rootless;
@@ -107,6 +108,8 @@ enum Command {
     Build(Box<build::Build>),
     /// Get an image from a registry
     Pull(pull::Pull),
+    /// Upload an image to a registry
+    Push(push::Push),
     /// List images
     Images(images::Images),
     /// Give an image another name
@@ -188,6 +191,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Rm(command) => command.run(&context),
         Command::Build(command) => command.run(&context),
         Command::Pull(command) => command.run(&context),
+        Command::Push(command) => command.run(&context),
         Command::Images(command) => command.run(&context),
         Command::Tag(command) => command.run(&context),
         Command::Rmi(command) => command.run(&context),

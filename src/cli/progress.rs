@@ -1,4 +1,4 @@
-//! What a pull shows while it runs.
+//! What a pull or a push shows while it runs.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -8,14 +8,41 @@ use lay_store::Digest;
 
 use crate::registry::{Event, Progress};
 
+/// The words for what becomes of a layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Words {
+    moving: &'static str,
+    start: &'static str,
+    done: &'static str,
+    exists: &'static str,
+}
+
+/// What Docker says of a pull.
+pub const PULL: Words = Words {
+    moving: "Downloading",
+    start: "Pulling fs layer",
+    done: "Pull complete",
+    exists: "Already exists",
+};
+
+/// What Docker says of a push.
+pub const PUSH: Words =
+    Words { moving: "Pushing", start: "Pushing", done: "Pushed", exists: "Layer already exists" };
+
 /// One bar a layer, on a terminal.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bars {
+    words: Words,
     all: MultiProgress,
     bars: Mutex<HashMap<Digest, ProgressBar>>,
 }
 
 impl Bars {
+    /// No bars yet.
+    pub fn new(words: Words) -> Bars {
+        Bars { words, all: MultiProgress::default(), bars: Mutex::default() }
+    }
+
     /// Leaves the bars as they are and gives the terminal back.
     pub fn finish(&self) {
         for bar in self.bars.lock().iter().flat_map(|bars| bars.values()) {
@@ -30,7 +57,7 @@ impl Bars {
         let bar = bars.entry(digest).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(size));
             // The template is a constant; if it were wrong, indicatif's own would show.
-            let style = ProgressStyle::with_template("{prefix}: {msg:12} [{bar:32}] {bytes}/{total_bytes}");
+            let style = ProgressStyle::with_template("{prefix}: {msg:20} [{bar:32}] {bytes}/{total_bytes}");
             if let Ok(style) = style {
                 bar.set_style(style.progress_chars("=> "));
             }
@@ -50,7 +77,8 @@ impl Progress for Bars {
         match event {
             Event::LayerStart { digest, size, resumed } => {
                 let bar = self.bar(digest, size);
-                bar.set_message("Downloading");
+                bar.set_message(self.words.moving);
+                bar.set_length(size);
                 bar.set_position(resumed);
             }
             Event::LayerBytes { digest, delta } => self.bar(digest, 0).inc(delta),
@@ -58,13 +86,19 @@ impl Progress for Bars {
             Event::LayerDone { digest } => {
                 let bar = self.bar(digest, 0);
                 bar.set_position(bar.length().unwrap_or(0));
-                bar.finish_with_message("Complete");
+                bar.finish_with_message(self.words.done);
             }
             Event::LayerExists { digest, size } => {
                 let bar = self.bar(digest, size);
                 bar.set_position(size);
-                bar.finish_with_message("Exists");
+                bar.finish_with_message(self.words.exists);
             }
+            Event::LayerMounted { digest, size, from } => {
+                let bar = self.bar(digest, size);
+                bar.set_position(size);
+                bar.finish_with_message(format!("Mounted from {from}"));
+            }
+            Event::LayerFetch { digest, .. } => self.bar(digest, 0).set_message("Fetching"),
             Event::Retry { registry, reason, pause, .. } => {
                 // That the terminal is gone is no reason to end the pull.
                 let _ = self.all.println(retry(registry, reason, pause));
@@ -79,19 +113,34 @@ fn retry(registry: &str, reason: &str, pause: std::time::Duration) -> String {
 }
 
 /// One line a step, for logs.
-#[derive(Debug, Default)]
-pub struct Lines;
+#[derive(Debug)]
+pub struct Lines {
+    words: Words,
+}
+
+impl Lines {
+    /// Nothing printed yet.
+    pub fn new(words: Words) -> Lines {
+        Lines { words }
+    }
+}
 
 impl Progress for Lines {
     fn event(&self, event: Event<'_>) {
         let line = match event {
-            Event::LayerStart { digest, resumed: 0, .. } => format!("{}: Pulling fs layer", short(digest)),
+            Event::LayerStart { digest, resumed: 0, .. } => {
+                format!("{}: {}", short(digest), self.words.start)
+            }
             Event::LayerStart { digest, resumed, size } => {
                 format!("{}: Resuming at {resumed} of {size} bytes", short(digest))
             }
             Event::LayerWaiting { digest, .. } => format!("{}: Waiting for another pull", short(digest)),
-            Event::LayerDone { digest } => format!("{}: Pull complete", short(digest)),
-            Event::LayerExists { digest, .. } => format!("{}: Already exists", short(digest)),
+            Event::LayerDone { digest } => format!("{}: {}", short(digest), self.words.done),
+            Event::LayerExists { digest, .. } => format!("{}: {}", short(digest), self.words.exists),
+            Event::LayerMounted { digest, from, .. } => format!("{}: Mounted from {from}", short(digest)),
+            Event::LayerFetch { digest, from } => {
+                format!("{}: Fetching from {from}, because it is not kept", short(digest))
+            }
             Event::Retry { registry, reason, pause, .. } => retry(registry, reason, pause),
             _ => return,
         };

@@ -8,7 +8,7 @@ use lay_store::Store;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
-use super::progress::{Bars, Lines};
+use super::progress::{Bars, Lines, PULL};
 use crate::registry::{self, Progress, PullOptions, Pulled, Reference};
 
 /// Layers that travel at once.
@@ -70,12 +70,12 @@ pub fn with_progress(
     platform: Option<&str>,
 ) -> Result<Pulled, Failure> {
     if std::io::stderr().is_terminal() {
-        let bars = Bars::default();
+        let bars = Bars::new(PULL);
         let result = pull(context, store, reference, platform, &bars);
         bars.finish();
         return result;
     }
-    pull(context, store, reference, platform, &Lines)
+    pull(context, store, reference, platform, &Lines::new(PULL))
 }
 
 /// Pulls.

@@ -1,4 +1,4 @@
-//! What can end a pull, a login or a logout.
+//! What can end a pull, a push, a login or a logout.
 
 use std::fmt;
 use std::io;
@@ -12,7 +12,7 @@ use super::manifest::ManifestError;
 use super::platform::PlatformError;
 use crate::layer;
 
-/// What can end a pull, a login or a logout.
+/// What can end a pull, a push, a login or a logout.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -64,6 +64,53 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A push to a digest.
+    #[error("'{0}' names a digest; push to a tag, and the registry tells its digest")]
+    DigestDestination(String),
+    /// A document of the image is not in the store.
+    #[error("{what} {digest} is not in the store")]
+    NotStored {
+        /// What it is.
+        what: &'static str,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// A stored document is not what it should be.
+    #[error("the stored document {digest} cannot be pushed")]
+    Stored {
+        /// Its digest.
+        digest: Digest,
+        /// What is wrong with it.
+        #[source]
+        problem: ManifestError,
+    },
+    /// A layer's blob is neither here nor where it came from.
+    #[error("layer {digest} is not kept, and nobody is known who has it; pull its image again")]
+    NotKept {
+        /// The layer's blob.
+        digest: Digest,
+    },
+    /// A layer's blob is not kept and cannot be fetched.
+    #[error("layer {digest} is not kept and has to be fetched from {from}")]
+    Refetch {
+        /// The layer's blob.
+        digest: Digest,
+        /// The image that it belongs to.
+        from: String,
+        /// Why it cannot be.
+        source: Box<Error>,
+    },
+    /// A layer cannot be compressed.
+    #[error("compressing layer {digest}")]
+    Compress {
+        /// The layer's blob.
+        digest: Digest,
+        /// Why.
+        source: io::Error,
+    },
+    /// A stored blob is not what its digest says.
+    #[error("blob {0} is damaged; 'lay check --repair' removes it")]
+    Damaged(Digest),
     /// The machinery of input and output does not start.
     #[error("starting the network side")]
     Runtime(#[source] io::Error),

@@ -42,6 +42,11 @@ const LAYERS: [&str; 10] = [
     "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 ];
 
+/// Whether a layer may not be pushed (image spec, "Non-Distributable Layers").
+pub(super) fn is_foreign(media_type: &str) -> bool {
+    media_type.contains(".nondistributable.") || media_type.contains(".foreign.")
+}
+
 /// A document of a registry that is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,5 +1,6 @@
-//! References, authentication, mirrors and pulls. The only place with async code.
+//! References, authentication, mirrors, pull and push. The only place with async code.
 
+mod again;
 mod config;
 mod credentials;
 mod download;
@@ -11,8 +12,10 @@ mod manifest;
 mod platform;
 mod progress;
 mod pull;
+mod push;
 mod reference;
 mod retry;
+mod tail;
 
 pub use config::{Mirror, MirrorError, Registries, Registry};
 pub use credentials::{Credential, CredentialError, Credentials, Kept, Secret};
@@ -25,5 +28,6 @@ pub use manifest::ManifestError;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Event, Progress};
 pub use pull::{Access, PullOptions, Pulled, pull};
+pub use push::{PushOptions, Pushed, push};
 pub use reference::{Reference, ReferenceError, ReferenceProblem};
 pub use retry::RetryPolicy;

@@ -1,10 +1,10 @@
-//! What a pull tells while it runs.
+//! What a pull or a push tells while it runs.
 
 use std::time::Duration;
 
 use lay_store::Digest;
 
-/// Receives the events of a pull. Called from one thread, between pieces of work: it should be quick.
+/// Receives the events of a pull or a push. Called from one thread, between pieces of work: it should be quick.
 pub trait Progress: Send + Sync {
     /// Something happened.
     fn event(&self, event: Event<'_>);
@@ -15,7 +15,7 @@ impl Progress for () {
     fn event(&self, _: Event<'_>) {}
 }
 
-/// A step of a pull. Layers are named by the digests of their blobs.
+/// A step of a pull or a push. Layers are named by the digests of their blobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -62,6 +62,22 @@ pub enum Event<'a> {
         digest: Digest,
         /// In bytes.
         size: u64,
+    },
+    /// The registry took a layer from another of its repositories.
+    LayerMounted {
+        /// The layer.
+        digest: Digest,
+        /// In bytes.
+        size: u64,
+        /// That repository.
+        from: &'a str,
+    },
+    /// A layer that is to be pushed and is not kept is fetched first.
+    LayerFetch {
+        /// The layer.
+        digest: Digest,
+        /// The image that it belongs to.
+        from: &'a str,
     },
     /// Something passing went wrong; it will be tried again.
     Retry {

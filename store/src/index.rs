@@ -133,6 +133,7 @@ impl Store {
             let (blobs, layers) = (db.open_tree("blobs")?, db.open_tree("layers")?);
             for (digest, _) in &pruned.blobs {
                 blobs.remove(digest.hex())?;
+                crate::pushes::forget(db, digest)?;
             }
             for (diff_id, _) in &pruned.layers {
                 layers.remove(diff_id.hex())?;

@@ -6,9 +6,10 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use lay_store::Digest;
-use oci_distribution::errors::OciEnvelope;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::body::is_html;
 use super::resolve::ResolveError;
@@ -107,11 +108,39 @@ pub enum Fault {
     Status {
         /// The HTTP status.
         status: StatusCode,
+        /// The registry's code for it (distribution spec, "Error Codes"); may be empty.
+        code: String,
         /// What the registry asks to wait.
         wait: Option<Duration>,
         /// What the registry says about it.
         detail: String,
     },
+    /// HTTP 401 or 403 to a push without credentials.
+    #[error(
+        "it takes images only from users that it knows: log in with 'lay login {registry}'{}",
+        Detail(detail)
+    )]
+    LoginToPush {
+        /// The registry, as it is logged in to.
+        registry: String,
+        /// What the registry says about it.
+        detail: String,
+    },
+    /// HTTP 401 or 403 to a push in spite of credentials.
+    #[error("the user who is logged in may not push there{}", Detail(.0))]
+    MayNotPush(String),
+    /// HTTP 404 to the first step of a push.
+    #[error("it has no such repository and makes none by itself{}", Detail(.0))]
+    NoRepository(String),
+    /// The tag is there and must stay what it is.
+    #[error("the tag is there and may not be moved: push under another one{}", Detail(.0))]
+    Immutable(String),
+    /// The registry counts another digest than we do.
+    #[error("what arrived there has another digest; 'lay check' tells whether the store is damaged{}", Detail(.0))]
+    Arrived(String),
+    /// What is to be sent cannot be read.
+    #[error("what is to be sent cannot be read")]
+    Content(#[source] io::Error),
     /// A web page came instead of data.
     #[error("a web page came instead of data (is this a registry? is there a login page in between?)")]
     Html,
@@ -227,20 +256,47 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What a registry says about its refusal: the first error of the envelope that the distribution spec
-/// defines ("Error Codes"), else nothing. Control characters do not get through to the terminal.
+/// The body of a refusal (distribution spec, "Error Codes").
+#[derive(Deserialize)]
+struct Envelope {
+    errors: Vec<Said>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    code: String,
+    message: String,
+    detail: Value,
+}
+
+impl Said {
+    /// The first error of a refusal's body; an empty one if it has none.
+    fn first(body: &[u8]) -> Self {
+        let envelope = serde_json::from_slice::<Envelope>(body).ok();
+        envelope.and_then(|envelope| envelope.errors.into_iter().next()).unwrap_or_default()
+    }
+
+    /// In words. Where the message says nothing, as when a disk is full, the detail may. Control characters do not get
+    /// through to the terminal.
+    fn words(&self) -> String {
+        let mut text = if self.message.is_empty() { self.code.clone() } else { self.message.clone() };
+        if self.code == "UNKNOWN" && !self.detail.is_null() {
+            text = format!("{text}: {}", self.detail);
+        }
+        text.chars().filter(|c| !c.is_control()).take(300).collect()
+    }
+}
+
+/// What a registry says about its refusal, else nothing.
 pub(crate) fn detail(body: &[u8]) -> String {
-    let Ok(envelope) = serde_json::from_slice::<OciEnvelope>(body) else { return String::new() };
-    let Some(first) = envelope.errors.first() else { return String::new() };
-    let code = serde_json::to_value(&first.code).ok();
-    let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or_default();
-    let text = if first.message.is_empty() { code } else { &first.message };
-    text.chars().filter(|c| !c.is_control()).take(300).collect()
+    Said::first(body).words()
 }
 
 /// What an answer other than success means. `known` tells whether credentials were shown.
 pub(crate) fn error_of(status: StatusCode, headers: &HeaderMap, body: &[u8], known: bool) -> Fault {
-    let detail = detail(body);
+    let said = Said::first(body);
+    let detail = said.words();
     let wait = retry_after(headers, SystemTime::now());
     match status.as_u16() {
         401 | 403 if known => Fault::Denied(detail),
@@ -249,7 +305,7 @@ pub(crate) fn error_of(status: StatusCode, headers: &HeaderMap, body: &[u8], kno
         404 if is_html(headers) => Fault::Html,
         404 => Fault::NotFound(detail),
         429 => Fault::TooManyRequests { wait, detail },
-        _ => Fault::Status { status, wait, detail },
+        _ => Fault::Status { status, code: said.code, wait, detail },
     }
 }
 
@@ -283,6 +339,9 @@ mod tests {
         let body = br#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown\u001b[2J"}]}"#;
         assert_eq!(detail(body), "manifest unknown[2J");
         assert_eq!(detail(br#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#), "NAME_UNKNOWN");
+        let full = br#"{"errors":[{"code":"UNKNOWN","message":"unknown error","detail":{"Err":28}}]}"#;
+        assert_eq!(detail(full), r#"unknown error: {"Err":28}"#);
+        assert_eq!(detail(br#"{"errors":[{"code":"OF_ITS_OWN","message":"no"}]}"#), "no");
         assert_eq!(detail(b"<html>"), "");
         assert_eq!(detail(br#"{"errors":[]}"#), "");
         assert_eq!(Fault::NotFound(detail(body)).to_string(), "not found (manifest unknown[2J)");
@@ -292,6 +351,7 @@ mod tests {
     fn only_passing_faults_are_worth_a_second_try() {
         let status = |code| Fault::Status {
             status: StatusCode::from_u16(code).unwrap(),
+            code: String::new(),
             wait: None,
             detail: String::new(),
         };

@@ -3,6 +3,7 @@
 mod body;
 mod challenge;
 mod failure;
+mod payload;
 mod resolve;
 mod session;
 mod token;
@@ -20,8 +21,9 @@ use super::config::{Registries, is_loopback_url};
 pub(super) use body::{is_html, looks_like_html, read_json_body, read_limited};
 pub(super) use failure::error_of;
 pub use failure::{Cause, Fault, RequestError};
+pub(super) use payload::{Content, Payload, Stream};
 pub use resolve::ResolveError;
-pub(super) use session::{Request, Session};
+pub(super) use session::{Exchange, Place, Request, Session};
 
 /// How long the parts of a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +54,10 @@ pub(super) struct Outgoing {
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
-    /// The body, for token requests: form fields, encoded.
-    pub form: Option<String>,
+    /// What is sent with it.
+    pub payload: Payload,
+    /// How long the answer may take, where that is not the usual time.
+    pub patience: Option<Duration>,
 }
 
 /// The HTTP clients of one pull. They are made when first needed: one that can speak TLS reads the system's
@@ -90,6 +94,9 @@ impl Http {
                 return Ok(response);
             }
             let next = self.redirection(&out.url, &response)?;
+            if !out.payload.may_follow(response.status(), &out.url, &next) {
+                return Err(Fault::Redirect(format!("'{next}'")));
+            }
             if next.origin() != out.url.origin() {
                 out.headers.remove(AUTHORIZATION);
             }
@@ -100,15 +107,11 @@ impl Http {
 
     async fn send_once(&self, out: &Outgoing) -> Result<Response, Fault> {
         let client = self.client(&out.url)?;
-        let mut request = client.request(out.method.clone(), out.url.clone()).headers(out.headers.clone());
-        if let Some(form) = &out.form {
-            request = request.body(form.clone());
-        }
-        match tokio::time::timeout(self.timeouts.answer, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(Fault::of(error, self.timeouts.connect)),
-            Err(_) => Err(Fault::Timeout(self.timeouts.answer)),
-        }
+        let request = client.request(out.method.clone(), out.url.clone()).headers(out.headers.clone());
+        let request = out.payload.attach(request).map_err(Fault::Content)?;
+        let patience = out.patience.unwrap_or(self.timeouts.answer);
+        let sent = out.payload.watch(request.send(), patience, self.timeouts.stall).await?;
+        sent.map_err(|error| Fault::of(error, self.timeouts.connect))
     }
 
     fn redirection(&self, from: &Url, response: &Response) -> Result<Url, Fault> {

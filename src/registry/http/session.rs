@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, RANGE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, InvalidHeaderValue, LOCATION, RANGE,
 };
 use reqwest::{Method, Response, StatusCode};
 use tokio::sync::Mutex;
@@ -14,7 +14,7 @@ use url::Url;
 use super::challenge::{self, Challenge};
 use super::failure::error_of;
 use super::token::{self, TokenRequest, sensitive};
-use super::{Fault, Http, Outgoing, RequestError, read_limited};
+use super::{Fault, Http, Outgoing, Payload, RequestError, read_limited};
 use crate::registry::credentials::{Credential, Credentials};
 use crate::registry::endpoint::Endpoint;
 
@@ -28,6 +28,8 @@ pub struct Session {
     /// The repository as this endpoint calls it; empty for a login.
     pub repository: String,
     credentials: Arc<Credentials>,
+    /// What tokens must allow beside what the registry names; for a push, that is.
+    scopes: Vec<String>,
     /// Set when an endpoint of which nobody said so turned out to speak TLS.
     speaks_tls: AtomicBool,
     auth: Mutex<Auth>,
@@ -58,12 +60,52 @@ pub struct Request<'a> {
     pub what: &'a str,
 }
 
+/// A request of any kind.
+pub struct Exchange<'a> {
+    pub method: &'a Method,
+    pub place: Place<'a>,
+    pub headers: HeaderMap,
+    pub payload: Payload,
+    /// How long the answer may take, where that is not the usual time.
+    pub patience: Option<Duration>,
+    /// For errors.
+    pub what: &'a str,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// To `/v2/<repository>/<path>?<query>`.
+    Path { path: &'a str, query: Option<&'a str> },
+    /// To where the registry said. If that is another host, it sees no credentials.
+    At(&'a Url),
+}
+
+impl Exchange<'_> {
+    fn outgoing(&self, url: Url, shown: Option<&HeaderValue>) -> Outgoing {
+        let mut headers = self.headers.clone();
+        if let Some(value) = shown {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+        let (method, payload) = (self.method.clone(), self.payload.clone());
+        Outgoing { method, url, headers, payload, patience: self.patience }
+    }
+}
+
 impl Session {
     /// A session that has not asked anything yet.
     pub fn new(http: Arc<Http>, endpoint: Endpoint, repository: &str, credentials: Arc<Credentials>) -> Self {
         let repository = if repository.is_empty() { String::new() } else { endpoint.repository(repository) };
         let (speaks_tls, auth) = (AtomicBool::new(false), Mutex::default());
-        Self { http, endpoint, repository, credentials, speaks_tls, auth }
+        Self { http, endpoint, repository, credentials, scopes: Vec::new(), speaks_tls, auth }
+    }
+
+    /// The same session, whose tokens allow pushing to its repository and pulling from others of the same registry
+    /// (distribution, "Token Scope Documentation").
+    pub fn for_push<'a>(mut self, others: impl IntoIterator<Item = &'a str>) -> Self {
+        self.scopes.push(format!("repository:{}:pull,push", self.repository));
+        self.scopes.extend(others.into_iter().map(|name| format!("repository:{name}:pull")));
+        self
     }
 
     /// Names this endpoint in an error.
@@ -71,10 +113,21 @@ impl Session {
         RequestError { registry: self.endpoint.name.clone(), what: what.to_owned(), fault }
     }
 
-    /// Sends a request; any answer but success is an error.
+    /// Sends a request without a body; any answer but success is an error.
     pub async fn send(&self, request: Request<'_>) -> Result<Response, RequestError> {
+        let Request { method, path, what, .. } = request;
+        let headers = headers(request).map_err(|_| self.error(what, Fault::Challenge(path.to_owned())))?;
+        let place = Place::Path { path, query: None };
+        self.exchange(&Exchange { method, place, headers, payload: Payload::None, patience: None, what })
+            .await
+    }
+
+    /// Sends a request of any kind; any answer but success is an error.
+    pub async fn exchange(&self, request: &Exchange<'_>) -> Result<Response, RequestError> {
         match self.send_by(request, self.base()).await {
-            Err(error) if self.should_try_tls(&error.fault) => {
+            Err(error)
+                if self.should_try_tls(&error.fault) && matches!(request.place, Place::Path { .. }) =>
+            {
                 let mut base = self.endpoint.base.clone();
                 // A URL with a host takes any scheme of the web.
                 let _ = base.set_scheme("https");
@@ -104,11 +157,14 @@ impl Session {
         hint && self.endpoint.may_speak_tls && !self.speaks_tls.load(Ordering::Relaxed)
     }
 
-    async fn send_by(&self, request: Request<'_>, base: Url) -> Result<Response, RequestError> {
+    async fn send_by(&self, request: &Exchange<'_>, base: Url) -> Result<Response, RequestError> {
         let fail = |fault| self.error(request.what, fault);
-        let mut shown = self.current().await;
+        let url = self.url(request.place, &base);
+        // What the registry sends to another host is none of that host's business.
+        let own = url.origin() == base.origin();
+        let mut shown = self.current().await.filter(|_| own);
         for attempt in 0.. {
-            let out = self.outgoing(request, &base, shown.as_ref()).map_err(fail)?;
+            let out = request.outgoing(url.clone(), shown.as_ref());
             let response = self.http.send(out).await.map_err(fail)?;
             if response.status().is_success() {
                 return Ok(response);
@@ -134,20 +190,44 @@ impl Session {
         auth.header.clone().filter(|_| good)
     }
 
-    fn outgoing(
-        &self,
-        request: Request<'_>,
-        base: &Url,
-        shown: Option<&HeaderValue>,
-    ) -> Result<Outgoing, Fault> {
-        let path = match self.repository.is_empty() {
-            true => format!("/v2/{}", request.path),
-            false => format!("/v2/{}/{}", self.repository, request.path),
+    /// Whether requests can go out as things stand. A large body is sent only then: a refusal would come in its middle.
+    pub async fn is_admitted(&self) -> bool {
+        let auth = self.auth.lock().await;
+        auth.expires.is_none_or(|expires| Instant::now() < expires)
+    }
+
+    fn url(&self, place: Place<'_>, base: &Url) -> Url {
+        let (path, query) = match place {
+            Place::At(url) => return url.clone(),
+            Place::Path { path, query } => (path, query),
         };
         let mut url = base.clone();
-        url.set_path(&path);
-        let headers = headers(request, shown).map_err(|_| Fault::Challenge(path))?;
-        Ok(Outgoing { method: request.method.clone(), url, headers, form: None })
+        match self.repository.is_empty() {
+            true => url.set_path(&format!("/v2/{path}")),
+            false => url.set_path(&format!("/v2/{}/{path}", self.repository)),
+        }
+        url.set_query(query);
+        url
+    }
+
+    /// The address that a registry gives in `Location`, and which may be relative. A registry behind a proxy does not always
+    /// know that it speaks TLS: its own address keeps the scheme by which it was reached.
+    pub fn location(&self, response: &Response) -> Result<Url, Fault> {
+        let (from, base) = (response.url(), self.base());
+        let header = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let text = header.ok_or_else(|| Fault::Redirect("nowhere".to_owned()))?;
+        let mut url = from.join(text).map_err(|_| Fault::Redirect(format!("'{text}'")))?;
+        if url.host() == base.host() && url.scheme() == "http" && base.scheme() == "https" {
+            let port = url.port().or(base.port());
+            let _ = url.set_scheme("https");
+            let _ = url.set_port(port);
+        }
+        let safe = match url.scheme() {
+            "https" => true,
+            "http" => base.scheme() == "http" || self.http.allows_plain(&url),
+            _ => false,
+        };
+        if safe { Ok(url) } else { Err(Fault::Redirect(format!("'{text}'"))) }
     }
 
     async fn refusal(&self, response: Response, own: bool, known: bool) -> Fault {
@@ -156,7 +236,7 @@ impl Session {
         match error_of(status, &headers, &body, known) {
             // Another host's refusal says nothing about who is logged in here.
             Fault::Denied(detail) | Fault::LoginNeeded(detail) if !own => {
-                Fault::Status { status, wait: None, detail }
+                Fault::Status { status, code: String::new(), wait: None, detail }
             }
             fault => fault,
         }
@@ -191,11 +271,11 @@ impl Session {
             }
             (Challenge::Bearer { realm, service, scope }, credential) => {
                 let realm = self.realm(realm, base).map_err(fail)?;
-                let own_scope = self.own_scope();
+                let scope = self.scope(scope.as_deref());
                 let wanted = TokenRequest {
                     realm: &realm,
                     service: service.as_deref(),
-                    scope: scope.as_deref().or(own_scope.as_deref()),
+                    scope: scope.as_deref(),
                     credential: credential.as_ref(),
                 };
                 let token = token::fetch(&self.http, &wanted).await;
@@ -207,8 +287,18 @@ impl Session {
         Ok(auth.header.clone())
     }
 
-    fn own_scope(&self) -> Option<String> {
-        (!self.repository.is_empty()).then(|| format!("repository:{}:pull", self.repository))
+    /// What a token must allow: what the registry names, or reading this repository; for a push, what that takes and
+    /// whatever else the registry names.
+    fn scope(&self, named: Option<&str>) -> Option<String> {
+        if self.scopes.is_empty() {
+            let own =
+                || (!self.repository.is_empty()).then(|| format!("repository:{}:pull", self.repository));
+            return named.map(str::to_owned).or_else(own);
+        }
+        let resource = |scope: &str| scope.rsplit_once(':').map(|(resource, _)| resource.to_owned());
+        let known = |scope: &&str| self.scopes.iter().any(|own| resource(own) == resource(scope));
+        let others = named.into_iter().flat_map(str::split_whitespace).filter(|scope| !known(scope));
+        Some(self.scopes.iter().map(String::as_str).chain(others).collect::<Vec<_>>().join(" "))
     }
 
     /// Faults of access are the registry's, all others those of the token server.
@@ -247,7 +337,7 @@ impl Session {
     }
 }
 
-fn headers(request: Request<'_>, shown: Option<&HeaderValue>) -> Result<HeaderMap, InvalidHeaderValue> {
+fn headers(request: Request<'_>) -> Result<HeaderMap, InvalidHeaderValue> {
     let mut headers = HeaderMap::new();
     if !request.accept.is_empty() {
         headers.insert(ACCEPT, HeaderValue::from_str(&request.accept.join(", "))?);
@@ -257,7 +347,5 @@ fn headers(request: Request<'_>, shown: Option<&HeaderValue>) -> Result<HeaderMa
     if request.from > 0 {
         headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={}-", request.from))?);
     }
-    let authorization: Option<(HeaderName, &HeaderValue)> = shown.map(|value| (AUTHORIZATION, value));
-    headers.extend(authorization.map(|(name, value)| (Some(name), value.clone())));
     Ok(headers)
 }

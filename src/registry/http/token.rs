@@ -9,7 +9,7 @@ use url::Url;
 use url::form_urlencoded::Serializer;
 
 use super::failure::{detail, error_of};
-use super::{Fault, Http, Outgoing, read_json_body, read_limited};
+use super::{Fault, Http, Outgoing, Payload, read_json_body, read_limited};
 use crate::registry::credentials::Credential;
 
 /// Larger than any token server's answer, in bytes.
@@ -76,7 +76,7 @@ fn ask(wanted: &TokenRequest<'_>, credential: Option<&Credential>) -> Result<Out
     if let Some(header) = credential.and_then(Credential::basic_header) {
         headers.insert(AUTHORIZATION, header);
     }
-    Ok(Outgoing { method: Method::GET, url, headers, form: None })
+    Ok(Outgoing { method: Method::GET, url, headers, payload: Payload::None, patience: None })
 }
 
 /// The request with an identity token.
@@ -88,7 +88,8 @@ fn exchange(wanted: &TokenRequest<'_>, refresh_token: &str) -> Outgoing {
     form.append_pair("refresh_token", refresh_token);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-    Outgoing { method: Method::POST, url: wanted.realm.clone(), headers, form: Some(form.finish()) }
+    let (url, payload) = (wanted.realm.clone(), Payload::Secret(form.finish()));
+    Outgoing { method: Method::POST, url, headers, payload, patience: None }
 }
 
 async fn refusal(http: &Http, wanted: &TokenRequest<'_>, response: reqwest::Response) -> Fault {

@@ -8,15 +8,15 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::Pull;
-use super::again::Again;
 use super::resolve::LayerPlan;
 use super::source::Source;
-use super::tail::{Growth, tail};
 use super::transfer::{Stop, Transfer};
 use crate::layer;
+use crate::registry::again::Again;
 use crate::registry::error::Error;
 use crate::registry::http::Fault;
 use crate::registry::progress::Event;
+use crate::registry::tail::{Growth, tail};
 
 /// How many pieces may wait to be written, each a few hundred kilobytes at most.
 const PIECES: usize = 16;

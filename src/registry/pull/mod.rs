@@ -1,10 +1,8 @@
 //! Pulling: from a reference to an image in the store.
 
-mod again;
 mod layer;
 mod resolve;
 mod source;
-mod tail;
 mod transfer;
 
 use std::str::FromStr;
@@ -19,6 +17,7 @@ use super::credentials::Credentials;
 use super::endpoint::Endpoint;
 use super::error::Error;
 use super::http::{Http, Session, Timeouts};
+use super::manifest::Target;
 use super::platform::Platform;
 use super::progress::{Event, Progress};
 use super::reference::Reference;
@@ -88,6 +87,21 @@ pub fn pull(
         sessions: sessions(reference, &options.access)?,
     };
     pull.run()
+}
+
+/// Gets one layer of an image that was pulled before: its blob, and its mountable form if that is not there.
+pub(super) async fn fetch_layer(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    blob: Target,
+    diff_id: Digest,
+) -> Result<(), Error> {
+    let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
+    lease.protect([blob.digest, diff_id])?;
+    let wanted = Platform::host();
+    let pull = Pull { store, reference, options, progress: &(), wanted, lease, sessions };
+    pull.ensure_layer(resolve::LayerPlan { blob, diff_id }, 0).await.map(drop)
 }
 
 fn sessions(reference: &Reference, access: &Access) -> Result<Vec<Session>, Error> {

@@ -8,8 +8,8 @@ use oci_spec::image::{Descriptor, MediaType};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Method, StatusCode};
 
-use super::again::Again;
 use super::{Pull, Pulled};
+use crate::registry::again::Again;
 use crate::registry::error::Error;
 use crate::registry::http::{Fault, Request, RequestError, Session, looks_like_html, read_limited};
 use crate::registry::manifest::{ACCEPTED, Document, ImageConfig, ManifestError, Target, choose};

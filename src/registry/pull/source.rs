@@ -6,7 +6,9 @@ use reqwest::header::{ACCEPT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RA
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
-use crate::registry::http::{Fault, Http, Outgoing, Request, RequestError, Session, error_of, is_html};
+use crate::registry::http::{
+    Fault, Http, Outgoing, Payload, Request, RequestError, Session, error_of, is_html,
+};
 use crate::registry::manifest::Target;
 
 /// A place that may have a blob.
@@ -93,7 +95,8 @@ impl<'a> Source<'a> {
                 if from > 0 {
                     headers.extend(HeaderValue::from_str(&format!("bytes={from}-")).map(|v| (RANGE, v)));
                 }
-                let out = Outgoing { method: Method::GET, url: url.clone(), headers, form: None };
+                let (method, url) = (Method::GET, url.clone());
+                let out = Outgoing { method, url, headers, payload: Payload::None, patience: None };
                 let response = http.send(out).await.map_err(|fault| self.error(blob, fault))?;
                 match response.status().is_success() {
                     true => Ok(response),

@@ -4,8 +4,8 @@ use bytes::{Buf, Bytes};
 use futures_util::StreamExt;
 use tokio::sync::mpsc::Sender;
 
-use super::again::Again;
 use super::source::{Opened, Source};
+use crate::registry::again::Again;
 use crate::registry::error::Error;
 use crate::registry::http::{Fault, RequestError};
 use crate::registry::manifest::Target;

@@ -41,11 +41,24 @@ impl Again<'_> {
     /// Pauses after the `failed`th try in a row, or gives the error back if there is to be no other.
     pub async fn pause_after(&self, error: RequestError, failed: u32) -> Result<(), RequestError> {
         let Some(pause) = self.pause(&error.fault, failed) else { return Err(error) };
+        self.rest(&error, pause).await;
+        Ok(())
+    }
+
+    /// Pauses after the `failed`th try in a row, whatever the reason, or gives the error back if there were enough.
+    pub async fn pause_anyway(&self, error: RequestError, failed: u32) -> Result<(), RequestError> {
+        if failed >= self.policy.tries {
+            return Err(error);
+        }
+        self.rest(&error, self.policy.pause(failed)).await;
+        Ok(())
+    }
+
+    async fn rest(&self, error: &RequestError, pause: Duration) {
         let reason = chain(&error.fault);
         let registry = error.registry.as_str();
         self.progress.event(Event::Retry { digest: self.digest, registry, reason: &reason, pause });
         tokio::time::sleep(pause).await;
-        Ok(())
     }
 
     fn pause(&self, fault: &Fault, failed: u32) -> Option<Duration> {

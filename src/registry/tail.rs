@@ -1,4 +1,5 @@
-//! A file that is read while it grows: what a download has written so far, for whoever unpacks it.
+//! A file that is read while it grows: what a download has written so far, for whoever unpacks it, or what a compressor has
+//! written, for whoever sends it.
 //!
 //! The file is the buffer between the two: a slow reader costs no memory and does not hold up the network,
 //! and a continued download begins with what is there already.
@@ -42,11 +43,18 @@ pub fn tail(file: File, length: u64) -> (Growth, Tail) {
     (Growth(Arc::clone(&shared)), Tail { file, position: 0, shared })
 }
 
+impl Tail {
+    /// Another reader of the same file, which begins at `position`.
+    pub fn another(&self, position: u64) -> io::Result<Tail> {
+        Ok(Tail { file: self.file.try_clone()?, position, shared: Arc::clone(&self.shared) })
+    }
+}
+
 impl Growth {
     /// Another `bytes` are written.
     pub fn add(&self, bytes: u64) {
         self.0.lock().length += bytes;
-        self.0.changed.notify_one();
+        self.0.changed.notify_all();
     }
 
     /// No more will come, and all is well.
@@ -69,7 +77,7 @@ impl Shared {
     /// The first end counts.
     fn end(&self, end: End) {
         self.lock().end.get_or_insert(end);
-        self.changed.notify_one();
+        self.changed.notify_all();
     }
 }
 
@@ -77,8 +85,8 @@ impl Read for Tail {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut state = self.shared.lock();
         let available = loop {
-            match (state.length - self.position, state.end) {
-                (_, Some(End::Abandoned)) => return Err(io::Error::other("the download was given up")),
+            match (state.length.saturating_sub(self.position), state.end) {
+                (_, Some(End::Abandoned)) => return Err(io::Error::other("what was to come was given up")),
                 (0, Some(End::Complete)) => return Ok(0),
                 (0, None) => {
                     state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -127,7 +135,7 @@ mod tests {
         let (growth, mut reader) = tail(file, 0);
         let reading = std::thread::spawn(move || reader.read(&mut [0; 10]).map_err(|e| e.to_string()));
         drop(growth);
-        assert_eq!(reading.join().unwrap().unwrap_err(), "the download was given up");
+        assert_eq!(reading.join().unwrap().unwrap_err(), "what was to come was given up");
     }
 
     #[test]
