@@ -27,6 +27,7 @@ mod load;
 mod login;
 mod logout;
 mod logs;
+mod manifest;
 mod monitor;
 mod output;
 mod progress;
@@ -110,6 +111,8 @@ enum Command {
     Pull(pull::Pull),
     /// Upload an image to a registry
     Push(push::Push),
+    /// Make, change and push lists of images for several platforms
+    Manifest(manifest::Manifest),
     /// List images
     Images(images::Images),
     /// Give an image another name
@@ -192,6 +195,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Build(command) => command.run(&context),
         Command::Pull(command) => command.run(&context),
         Command::Push(command) => command.run(&context),
+        Command::Manifest(command) => command.run(&context),
         Command::Images(command) => command.run(&context),
         Command::Tag(command) => command.run(&context),
         Command::Rmi(command) => command.run(&context),

@@ -100,6 +100,7 @@ fn needs_ids(command: &Command) -> bool {
         Command::Run(_)
             | Command::Rm(_)
             | Command::Pull(_)
+            | Command::Manifest(_)
             | Command::Push(_)
             | Command::Rmi(_)
             | Command::Du(_)

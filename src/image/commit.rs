@@ -4,8 +4,6 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use lay_store::{Digest, LayerForm, Lease, Store};
 use oci_spec::image::Descriptor;
@@ -17,7 +15,7 @@ use crate::layer::{self, archive};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
-const LAYER: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// What a new image is to be.
 #[derive(Clone, Debug)]
@@ -139,7 +137,8 @@ fn keep_image(
     Ok(id)
 }
 
-/// Writes a layer's archive, compressed, into the store, and turns it into its mountable form.
+/// Writes a layer's archive into the store, and turns it into its mountable form. It is not compressed: whoever pushes it
+/// decides how, and most layers are never pushed.
 fn keep_layer(
     store: &Store,
     lease: &Lease,
@@ -148,18 +147,13 @@ fn keep_layer(
 ) -> Result<(Digest, Value), Error> {
     let dir = store.root().join("ingest");
     let file = tempfile::tempfile_in(&dir).map_err(Error::file("write in", &dir))?;
-    let compressed = Hashed::new(BufWriter::new(file));
-    let mut plain = Hashed::new(GzEncoder::new(compressed, Compression::default()));
+    let mut plain = Hashed::new(BufWriter::with_capacity(1 << 20, file));
     write(&mut plain)?;
-    let diff_id = plain.digest();
-    let finished = plain.inner.finish().and_then(|compressed| {
-        let digest = compressed.digest();
-        let size = compressed.written;
-        let file = compressed.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
-        Ok((digest, size, file))
-    });
-    let (digest, size, mut file) = finished.map_err(Error::file("write in", &dir))?;
-    lease.protect([digest, diff_id])?;
+    let (digest, size) = (plain.digest(), plain.written);
+    let diff_id = digest;
+    let written = plain.inner.into_inner().map_err(io::IntoInnerError::into_error);
+    let mut file = written.map_err(Error::file("write in", &dir))?;
+    lease.protect([digest])?;
     if !store.has_blob(&digest) {
         file.rewind().map_err(Error::file("read in", &dir))?;
         keep_blob(store, &mut file, &digest, size)?;

@@ -3,14 +3,16 @@
 use std::str::FromStr;
 
 use lay_store::{Digest, Store};
-use oci_spec::image::{Descriptor, ImageConfiguration, ImageManifest};
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde::de::DeserializeOwned;
 
 use super::{Error, Image, MAX_DOCUMENT};
-use crate::registry::Reference;
+use crate::registry::{Platform, Reference};
 
 /// The shortest id prefix that is looked up as an id.
 const MIN_ID: usize = 4;
+/// Indexes may lie in indexes, but not deeper than this.
+const DEPTH_MAX: usize = 4;
 
 /// Finds an image by reference (`centos:7`, `quay.io/a/b@sha256:…`) or by (a prefix of) its id.
 ///
@@ -93,13 +95,14 @@ pub fn of_manifest(store: &Store, manifest: &Digest) -> Result<Image, Error> {
     load(store, None, Descriptor::new(oci_spec::image::MediaType::ImageManifest, size, digest))
 }
 
-/// Reads the manifest and the configuration of an image.
+/// Reads the manifest and the configuration of an image; of an index, those of the image in it that runs here, or of its first
+/// one if none does.
 ///
 /// # Errors
 /// When either is missing, damaged, or not what the OCI image specification says.
 pub fn load(store: &Store, name: Option<String>, descriptor: Descriptor) -> Result<Image, Error> {
-    let manifest_digest = digest_of(descriptor.digest().as_ref(), None)?;
-    let bytes = store.read_blob(&manifest_digest, MAX_DOCUMENT)?;
+    let (manifest_descriptor, bytes) = manifest_of(store, &descriptor, 0)?;
+    let manifest_digest = digest_of(manifest_descriptor.digest().as_ref(), None)?;
     let manifest: ImageManifest = document(&bytes, manifest_digest, "manifest")?;
     let id = digest_of(manifest.config().digest().as_ref(), Some(manifest_digest))?;
     let raw_config = store.read_blob(&id, MAX_DOCUMENT)?;
@@ -107,7 +110,26 @@ pub fn load(store: &Store, name: Option<String>, descriptor: Descriptor) -> Resu
     let layers =
         config.rootfs().diff_ids().iter().map(|d| digest_of(d, Some(id))).collect::<Result<Vec<_>, _>>()?;
     let blobs = manifest.layers().clone();
-    Ok(Image { name, descriptor, manifest: manifest_digest, id, config, raw_config, blobs, layers })
+    let manifest = manifest_digest;
+    Ok(Image { name, descriptor, manifest, manifest_descriptor, id, config, raw_config, blobs, layers })
+}
+
+/// Goes from an index to the manifest that runs here.
+fn manifest_of(store: &Store, descriptor: &Descriptor, depth: usize) -> Result<(Descriptor, Vec<u8>), Error> {
+    let digest = digest_of(descriptor.digest().as_ref(), None)?;
+    let bytes = store.read_blob(&digest, MAX_DOCUMENT)?;
+    if !super::index::is_index(descriptor.media_type()) || depth > DEPTH_MAX {
+        return Ok((descriptor.clone(), bytes));
+    }
+    let index: ImageIndex = document(&bytes, digest, "list of images")?;
+    let fitness = |entry: &&Descriptor| {
+        let platform = entry.platform().as_ref()?;
+        let variant = platform.variant().as_deref();
+        let theirs = Platform::new(&platform.os().to_string(), &platform.architecture().to_string(), variant);
+        Platform::host().fitness(&theirs)
+    };
+    let best = index.manifests().iter().rev().max_by_key(fitness).ok_or(Error::EmptyIndex(digest))?;
+    manifest_of(store, best, depth + 1)
 }
 
 fn document<T: DeserializeOwned>(bytes: &[u8], subject: Digest, what: &'static str) -> Result<T, Error> {

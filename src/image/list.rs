@@ -20,7 +20,11 @@ pub struct Listed {
 pub fn list(store: &Store) -> Result<Vec<Result<Listed, Error>>, Error> {
     let mut rows = Vec::new();
     for entry in store.images()? {
-        rows.push(load(store, entry.name, entry.descriptor).map(|image| listed(store, image)));
+        match load(store, entry.name, entry.descriptor) {
+            // Nothing can be said of it; 'lay manifest ls' lists it.
+            Err(Error::EmptyIndex(_)) => {}
+            row => rows.push(row.map(|image| listed(store, image))),
+        }
     }
     let created = |row: &Result<Listed, Error>| {
         row.as_ref().ok().and_then(|l| l.image.config.created().clone()).unwrap_or_default()

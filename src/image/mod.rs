@@ -3,6 +3,7 @@
 mod change;
 mod commit;
 mod find;
+pub mod index;
 mod list;
 mod load;
 mod remove;
@@ -67,6 +68,26 @@ pub enum Error {
         subject: Digest,
         /// Its media type.
         media_type: String,
+    },
+    /// An index that names no image.
+    #[error("the list {0} holds no image yet; add some with 'lay manifest add'")]
+    EmptyIndex(Digest),
+    /// Nothing in the store has this name.
+    #[error("no such list: {0} (see 'lay manifest ls')")]
+    NoList(String),
+    /// A list is to be made where there is one.
+    #[error("{0} is there already; --amend adds to it, 'lay manifest rm' removes it")]
+    ListExists(String),
+    /// Something is to be done to a list that is none.
+    #[error("{0} is an image and no list of images")]
+    NotAList(String),
+    /// A list does not hold an image.
+    #[error("{image} is not in the list {list}; add it with 'lay manifest add'")]
+    NotInList {
+        /// The list's name.
+        list: String,
+        /// The image as it was named.
+        image: String,
     },
     /// A container uses the image.
     #[error("image {image} is in use by container {container}")]
@@ -135,8 +156,10 @@ pub struct Image {
     pub name: Option<String>,
     /// What `index.json` says of it.
     pub descriptor: Descriptor,
-    /// Digest of the manifest.
+    /// Digest of the manifest; of an index, that of the image in it that runs here.
     pub manifest: Digest,
+    /// Descriptor of that manifest.
+    pub manifest_descriptor: Descriptor,
     /// Digest of the configuration: Docker's image id.
     pub id: Digest,
     /// The configuration.

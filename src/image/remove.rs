@@ -59,7 +59,8 @@ pub fn remove(store: &Store, removal: &Removal<'_>) -> Result<Removed, Error> {
                     container: claim.container.clone(),
                 });
             }
-            let untagged = store.remove_image(&image.manifest)?;
+            let listed = image.descriptor.digest().to_string().parse().unwrap_or(image.manifest);
+            let untagged = store.remove_image(&listed)?;
             Ok(Removed { untagged, deleted: Some(image.id) })
         }
     }

@@ -85,7 +85,7 @@ fn blobs(images: &[Image]) -> BTreeSet<Digest> {
 fn documents(images: &[Image]) -> [(&'static str, String); 3] {
     let path = |digest: &str| format!("blobs/sha256/{}", digest.trim_start_matches("sha256:"));
     let entry = |image: &Image| {
-        let mut descriptor = json!(image.descriptor);
+        let mut descriptor = json!(image.manifest_descriptor);
         descriptor["annotations"] = match &image.name {
             Some(name) => json!({REF_NAME: name, "io.containerd.image.name": canonical(name)}),
             None => json!({}),

@@ -65,8 +65,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A push to a digest.
-    #[error("'{0}' names a digest; push to a tag, and the registry tells its digest")]
-    DigestDestination(String),
+    #[error("a push goes to a tag, not to a digest: write NAME:TAG")]
+    DigestDestination,
     /// A document of the image is not in the store.
     #[error("{what} {digest} is not in the store")]
     NotStored {

@@ -75,7 +75,7 @@ pub fn push(
     progress: &dyn Progress,
 ) -> Result<Pushed, Error> {
     let Some(tag) = destination.tag().filter(|_| destination.digest().is_none()) else {
-        return Err(Error::DigestDestination(destination.familiar()));
+        return Err(Error::DigestDestination);
     };
     let lease = store.lease()?;
     let wanted = options.platform.as_deref().map(Platform::from_str).transpose()?;

@@ -73,7 +73,8 @@ fn node(
         Document::Index(entries) => {
             if let Some(wanted) = wanted {
                 let chosen = choose(&entries, wanted).map_err(stored)?.clone();
-                return node(store, lease, chosen, Some(wanted), depth + 1);
+                // The index knows better than the configuration: it may have been annotated.
+                return node(store, lease, chosen, None, depth + 1);
             }
             let below = entries.into_iter().map(|entry| node(store, lease, entry.target, None, depth + 1));
             let below = Below::Nodes(below.collect::<Result<_, _>>()?);

@@ -31,9 +31,8 @@ pub(super) fn rewrite(
         document["config"]["mediaType"] = json!(IMAGE_CONFIG_MEDIA_TYPE);
     }
     for field in ["layers", "manifests"] {
-        for descriptor in document[field].as_array_mut().into_iter().flatten() {
-            change(descriptor, changes);
-        }
+        let list = document.get_mut(field).and_then(Value::as_array_mut);
+        list.into_iter().flatten().for_each(|descriptor| change(descriptor, changes));
     }
     Ok((media_type.to_owned(), serde_json::to_vec(&document).map_err(json)?))
 }
@@ -95,5 +94,6 @@ mod tests {
         assert_eq!(after["layers"][1], json!({"mediaType": gzip, "digest": b, "size": 2}));
         assert_eq!(after["config"]["mediaType"], IMAGE_CONFIG_MEDIA_TYPE);
         assert_eq!(after["annotations"]["kept"], "yes");
+        assert!(after.get("manifests").is_none(), "it is no index: {after}");
     }
 }
