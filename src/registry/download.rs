@@ -8,7 +8,7 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_DISPOSITION, HeaderMap, LAST_MODIFIED};
 use url::Url;
 
-use super::http::{Fault, Http, Outgoing, error_of};
+use super::http::{Fault, Http, Outgoing, Payload, error_of};
 use super::pull::Access;
 
 /// What a server says of a file.
@@ -33,7 +33,13 @@ pub fn download(access: &Access, address: &str, file: &mut File) -> Result<Downl
 
 async fn fetch(access: &Access, url: Url, file: &mut File) -> Result<Downloaded, Fault> {
     let http = Http::new(access.registries.clone(), access.timeouts);
-    let outgoing = Outgoing { method: Method::GET, url, headers: HeaderMap::new(), form: None };
+    let outgoing = Outgoing {
+        method: Method::GET,
+        url,
+        headers: HeaderMap::new(),
+        payload: Payload::None,
+        patience: None,
+    };
     let response = http.send(outgoing).await?;
     if !response.status().is_success() {
         return Err(error_of(response.status(), response.headers(), b"", false));
