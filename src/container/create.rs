@@ -20,6 +20,9 @@ use super::signal::parse_signal;
 use super::volume::{Volumes, gather, inherit};
 use crate::image::Image;
 
+/// `OVERLAYFS_SUPER_MAGIC` (statfs(2)).
+const OVERLAY: rustix::fs::FsWord = 0x794c_7630;
+
 /// A container that was just made, with the lock that makes the holder its supervisor.
 #[derive(Debug)]
 pub struct Created {
@@ -61,6 +64,10 @@ pub fn create(
 
 /// Makes a container of a record.
 pub(super) fn create_recorded(env: &Environment, record: Record) -> Result<Created, Error> {
+    let root = env.store.root();
+    if rustix::fs::statfs(root).is_ok_and(|fs| fs.f_type == OVERLAY) {
+        return Err(Error::StoreOnOverlay(root.to_path_buf()));
+    }
     let dir = env.containers.dir(&record.id);
     let making = env.containers.making(false)?;
     DirBuilder::new().mode(0o700).create(&dir).map_err(on("create", &dir))?;

@@ -150,6 +150,11 @@ pub enum Error {
         /// Why.
         reason: rustix::io::Errno,
     },
+    /// A container's changes cannot be kept there.
+    #[error(
+        "no container can run from the store {0}: it is on overlayfs, which cannot be stacked on itself; choose one on another file system with '--root', in a container a volume"
+    )]
+    StoreOnOverlay(PathBuf),
     /// A layer of the image has no mountable form in the store.
     #[error("layer {0} of the image is missing; pull the image again")]
     MissingLayer(lay_store::Digest),

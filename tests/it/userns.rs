@@ -29,6 +29,18 @@ fn claims(lay: &Lay) -> usize {
     std::fs::read_dir(lay.root().join("ids")).unwrap().count()
 }
 
+/// Runs a command where `mounts`, a script whose `$0` is the test's directory, has changed what is mounted.
+fn run_among(lay: &Lay, mounts: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let ours = lay.command(args);
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-ec", &format!("{mounts}; exec \"$@\"")]);
+    command.arg(lay.dir()).arg(ours.get_program()).args(ours.get_args());
+    command.envs(ours.get_envs().filter_map(|(k, v)| Some((k, v?)))).stdin(Stdio::null());
+    let out = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_string();
+    (out.status.code(), text(&out.stdout), text(&out.stderr))
+}
+
 #[test]
 fn a_container_has_as_many_ids_as_it_was_promised() {
     let lay = Lay::new();
@@ -79,18 +91,8 @@ fn the_ids_of_the_machine_s_subuid_are_used() {
     let file = |name: &str, text: String| std::fs::write(lay.dir().join(name), text).unwrap();
     file("subuid", format!("ann:100000:65536\ncontainers:{first}:70000\n"));
     file("subgid", format!("containers:{}:70000\n", first + 500));
-    let run = |args: &[&str]| {
-        let script =
-            "mount --bind \"$0/subuid\" /etc/subuid; mount --bind \"$0/subgid\" /etc/subgid; exec \"$@\"";
-        let lay_command = lay.command(args);
-        let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-ec", script]).arg(lay.dir());
-        command.arg(lay_command.get_program()).args(lay_command.get_args());
-        command.envs(lay_command.get_envs().filter_map(|(k, v)| Some((k, v?)))).stdin(Stdio::null());
-        let out = command.output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_string();
-        (out.status.code(), text(&out.stdout), text(&out.stderr))
-    };
+    let mounts = "mount --bind \"$0/subuid\" /etc/subuid; mount --bind \"$0/subgid\" /etc/subgid";
+    let run = |args: &[&str]| run_among(&lay, mounts, args);
     let info = run(&["info", "--format", "{{.UsernsPool}}: {{.UsernsPoolReason}}"]);
     let expected = format!(
         "{first}:70000 (groups {}:70000): /etc/subuid and /etc/subgid give them to containers",
@@ -223,4 +225,24 @@ fn what_cannot_be_mapped_is_refused_with_the_way_out() {
         let out = lay.run(&[&["run", "--rm"], flags, &["busybox", "true"]].concat());
         assert!(out.code == 125 && out.stderr.contains(reason), "{flags:?}: {}", out.stderr);
     }
+}
+
+#[test]
+fn a_store_that_no_container_can_run_from_is_told_of() {
+    let lay = Lay::new();
+    for name in ["lower", "upper", "work", "store"] {
+        std::fs::create_dir(lay.dir().join(name)).unwrap();
+    }
+    // As in a container.
+    let mounts = "mount -t overlay none -o lowerdir=$0/lower,upperdir=$0/upper,workdir=$0/work $0/store";
+    let run = |args: &[&str]| run_among(&lay, mounts, args);
+    let (code, _, stderr) = run(&["pull", "-q", "busybox"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    for userns in ["auto", "host"] {
+        let (code, _, stderr) =
+            run(&["run", "--rm", "--network", "none", "--userns", userns, "busybox", "true"]);
+        assert!(code == Some(125) && stderr.contains("it is on overlayfs"), "{stderr}");
+    }
+    let (code, containers, _) = run(&["ps", "-aq"]);
+    assert_eq!((code, containers.as_str()), (Some(0), ""));
 }
