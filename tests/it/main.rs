@@ -19,6 +19,7 @@ mod network;
 mod oci;
 mod peers;
 mod pull;
+mod pushes;
 mod resources;
 mod rootless;
 mod run;
