@@ -111,7 +111,14 @@ impl<R: BufRead> Reader<R> {
             interpret::Map::InBlocks => Some(self.map_in_blocks(header)?),
             interpret::Map::InData => Some(self.map_in_data()?),
         };
-        member.entry(numbers, self.left)
+        let entry = member.entry(numbers, self.left)?;
+        if let Some(entry) = &entry {
+            // A whiteout can be a file with content, which means nothing.
+            let more = self.left.saturating_sub(entry.stored());
+            self.left -= more;
+            self.padding += more;
+        }
+        Ok(entry)
     }
 
     /// The next header block, or `None` at the end: two blocks of zeros, or where the stream ends.

@@ -162,3 +162,16 @@ fn a_wrong_checksum_is_refused() {
     bytes[0] = b'b';
     assert_eq!(paths(&bytes).unwrap_err(), "malformed archive at byte 0: wrong header checksum");
 }
+
+#[test]
+fn content_of_a_whiteout_is_skipped() {
+    let bytes = archive(&[
+        (header(b"d/.wh.f", b'0', 7), b"content"),
+        (header(b"d/.wh..wh..opq", b'0', 600), &[1; 600]),
+        (header(b"g", b'0', 1), b"2"),
+    ]);
+    let entries = read(&bytes).unwrap();
+    let kinds: Vec<_> = entries.iter().map(|(entry, _)| &entry.kind).collect();
+    assert_eq!(kinds, [&Kind::Whiteout, &Kind::Opaque, &Kind::File]);
+    assert_eq!(entries[2].1, b"2");
+}
