@@ -7,7 +7,6 @@ use super::context::Context;
 use super::failure::Failure;
 use super::flags::environment;
 use crate::container::{self, ExecOptions};
-use crate::runtime::cgroup::settle;
 
 /// Run a command in a running container
 #[derive(Args, Debug)]
@@ -42,7 +41,6 @@ pub struct Exec {
 impl Exec {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        settle();
         let env = context.environment()?;
         let Some((container, command)) = self.words.split_first() else {
             return Err(Failure::new("cannot execute: no container was given"));

@@ -7,7 +7,6 @@ use clap::Args;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use crate::container;
-use crate::runtime::cgroup::settle;
 
 /// Watch over a detached container
 #[derive(Args, Debug)]
@@ -23,7 +22,6 @@ pub struct Monitor {
 impl Monitor {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        settle();
         let env = context.environment()?;
         let watched = container::monitor_main(&env, &self.dir, self.lock, self.report);
         watched.tried(|| "cannot watch over the container".to_string())?;

@@ -12,7 +12,6 @@ use super::{USAGE, human};
 use crate::container::{self, Attach, Exit, Resources};
 use crate::image::{self, Image};
 use crate::kernel::userns;
-use crate::runtime::cgroup::settle;
 
 /// When to ask the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -73,9 +72,6 @@ impl Run {
             None => return Err(Failure::new("cannot run: no image was given")),
         };
         let options = self.flags.options(command)?;
-        if !self.detach {
-            settle();
-        }
         let env = context.environment()?;
         if env.cgroup_parent.is_empty() && options.resources != Resources::default() {
             eprintln!(

@@ -23,6 +23,7 @@ use super::volume::{Volumes, fill};
 use super::{user, userns};
 use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
+use crate::runtime::cgroup::Making;
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::{Snapshot, Via};
 
@@ -156,6 +157,7 @@ fn start(
     source: Option<Source<'_>>,
 ) -> Result<Launched, Error> {
     let record = &container.record;
+    let group = make_group(env, record)?;
     let own;
     let Source { snapshot, rootfs, config } = match source {
         Some(source) => source,
@@ -179,6 +181,7 @@ fn start(
         spec: &spec,
         id: &record.id,
         bundle: &container.dir,
+        group,
         rootfs,
         io,
         init: record.options.init,
@@ -197,6 +200,18 @@ fn start(
     let (process, console) = created.start()?;
     let streams = Streams::of(console, pipes)?;
     Ok(Launched { process, streams, connection })
+}
+
+/// Begins to make its control group; none where there can be none.
+fn make_group(env: &Environment, record: &Record) -> Result<Option<Making>, Error> {
+    if let Some(group) = &record.options.group {
+        Groups::new(env).ensure(group)?;
+    }
+    let path = env.cgroup_of(record);
+    match path.as_str() {
+        "" => Ok(None),
+        path => Ok(Making::begin(path, &spec::resources(path, &record.options)?)),
+    }
 }
 
 /// Claims what only one container may have: an id range and an address.
@@ -221,9 +236,6 @@ fn claim(
         (None, NetworkMode::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         (None, _) => container.short_id().to_string(),
     };
-    if let Some(group) = &record.options.group {
-        Groups::new(env).ensure(group)?;
-    }
     let cgroup = env.cgroup_of(record);
     Ok(Facts { config, identity, users, address, hostname, cgroup })
 }

@@ -23,7 +23,6 @@ use super::streams::Streams;
 use super::teardown::{teardown, teardown_and_remove};
 use super::user;
 use crate::runtime::Rootfs;
-use crate::runtime::cgroup::settle;
 use crate::snapshot::{Files, Snapshot, create_upper};
 
 /// Bytes of output taken at a time.
@@ -133,7 +132,6 @@ impl Workplace {
     }
 
     fn start(&mut self, env: &Environment, step: Step<'_>, stdin: bool) -> Result<Launched, Error> {
-        settle();
         let Step { mut layers, args, config, options, given } = step;
         let dir = self.container.path("rw");
         if !dir.is_dir() {

@@ -12,7 +12,7 @@ use super::io;
 use super::log::Log;
 use super::record::{Containers, Record, write};
 use crate::container::ProcessId;
-use crate::runtime::cgroup::{Cgroup, settle};
+use crate::runtime::cgroup::Cgroup;
 use crate::runtime::{self, Created, Directory, Gate, Io, Subject};
 
 /// Makes a container that waits for its start.
@@ -46,7 +46,6 @@ pub fn create(containers: &Containers, command: &Create, systemd: bool, log: &Lo
 
 /// Reads a bundle and goes there, since its paths are relative to it.
 pub fn load(command: &Create, systemd: bool, log: &Log) -> Result<(Spec, PathBuf), Error> {
-    settle();
     let bundle = absolute(&command.bundle)?;
     std::env::set_current_dir(&bundle).map_err(Error::io("change to", &bundle))?;
     let mut spec = config::spec(Path::new("config.json"), log)?;
@@ -145,6 +144,7 @@ pub fn make(
             spec,
             id: &command.id,
             bundle,
+            group: None,
             rootfs: &Directory(rootfs.clone()),
             io,
             init: false,

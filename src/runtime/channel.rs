@@ -19,7 +19,7 @@ const MAX_FDS: usize = 200;
 /// What the two sides say to each other.
 #[derive(Debug, Deserialize, Serialize)]
 pub enum Message {
-    /// Parent: the id maps are written and the process is in its control group.
+    /// Parent: the id maps are written.
     Mapped,
     /// Parent: more descriptors follow in another message.
     More,

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use nix::sched::CloneFlags;
 use oci_spec::runtime::{ContainerState, Spec};
+use rustix::io::Errno;
 
-use super::cgroup::{Cgroup, settled};
+use super::cgroup::{Cgroup, Making, Seats};
 use super::channel::{Channel, Failure, Message, Step};
 use super::child::{self, Setup};
 use super::error::Error;
@@ -18,7 +19,7 @@ use super::plan::Plan;
 use super::process::Process;
 use super::seccomp::Agent;
 use super::{Io, Rootfs, cgroupfs, host, idmap};
-use crate::kernel::process::{Cloned, clone};
+use crate::kernel::process::{Cloned, clone, clone_into};
 
 /// What makes a container.
 pub struct Create<'a> {
@@ -28,6 +29,8 @@ pub struct Create<'a> {
     pub id: &'a str,
     /// Its directory, which a seccomp listener is told of.
     pub bundle: &'a Path,
+    /// Its control group, if it is being made already; the specification says which.
+    pub group: Option<Making>,
     /// Its root.
     pub rootfs: &'a dyn Rootfs,
     /// Its standard streams.
@@ -66,11 +69,16 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
     // Who drives an OCI runtime may look.
     plan.renumber = create.subject.is_some() && plan.namespaces.own_users();
     let cgroups = cgroupfs::detect().map_err(Error::proc("/proc/self/mountinfo"))?;
-    let cgroup = plan.cgroup.as_deref().map(|path| Cgroup::create(path, &plan.resources)).transpose()?;
+    let cgroup = match create.group.and_then(Making::finish) {
+        Some(made) => Some(made?),
+        None => plan.cgroup.as_deref().map(|path| Cgroup::create(path, &plan.resources)).transpose()?,
+    };
+    let seats = cgroup.as_ref().map(Cgroup::seats).transpose()?.unwrap_or_default();
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
     let setup = Setup {
         plan: &plan,
         cgroups: &cgroups,
+        seats,
         io: create.io,
         init: create.init,
         die_with_parent: create.die_with_parent,
@@ -81,11 +89,10 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
     if plan.hooks.is_some() && setup.subject.is_none() {
         return Err(Error::Unsupported("a hook".to_string()));
     }
-    settled();
     let home = (!plan.namespaces.leaves_for_good()).then(|| plan.namespaces.enter()).transpose()?;
     let flags = plan.namespaces.clone_flags();
     let in_two_steps = plan.namespaces.in_two_steps();
-    let cloned = clone(if in_two_steps { 0 } else { flags });
+    let (cloned, seated) = seated_clone(if in_two_steps { 0 } else { flags }, &setup.seats);
     if let Ok(Cloned::Child) = cloned {
         drop(ours);
         child::main(setup, theirs, flags);
@@ -98,6 +105,11 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
         Err(e) => return Err(Error::Clone(e.into())),
     };
     let mut process = Process::new(pid, pidfd);
+    if !seated && let Some(Err(error)) = cgroup.as_ref().map(|cgroup| cgroup.add_unified(pid)) {
+        let _ = process.kill(libc::SIGKILL);
+        let _ = process.wait();
+        return Err(error.into());
+    }
     if in_two_steps {
         process = born_inside(process, &ours)?;
     }
@@ -111,7 +123,7 @@ pub fn create(create: Create<'_>) -> Result<Created, Error> {
         Agent::of(plan.process.seccomp.as_ref(), create.id, create.bundle, ContainerState::Creating, pid);
     let agent = agent.map(|agent| agent.with_annotations(create.spec.annotations()));
     let mut created = Created { process, channel: ours, netns: None, userns: None, agent };
-    created.provide(pid, &plan, cgroup.as_ref(), create.rootfs, create.subject)?;
+    created.provide(pid, &plan, create.rootfs, create.subject)?;
     Ok(created)
 }
 
@@ -121,7 +133,6 @@ impl Created {
         &mut self,
         pid: i32,
         plan: &Plan,
-        cgroup: Option<&Cgroup>,
         rootfs: &dyn Rootfs,
         subject: Option<&Subject>,
     ) -> Result<(), Error> {
@@ -135,9 +146,6 @@ impl Created {
             self.netns = Some(host::namespace(pid, "net")?);
         }
         host::adjust(pid, &plan.process)?;
-        if let Some(cgroup) = cgroup {
-            cgroup.add(pid)?;
-        }
         self.send(&Message::Mapped, &[])?;
         // A tree that is mounted nowhere serves the namespace that it was made in alone.
         let away = plan.namespaces.joins_mounts().then(|| plan.namespaces.enter()).transpose()?;
@@ -209,6 +217,16 @@ impl Created {
     /// Leaves a container that waits at its gate to whoever opens it.
     pub fn leave(mut self) -> Option<Process> {
         self.process.take()
+    }
+}
+
+/// Clones this process, if possible into its group of the unified hierarchy; tells whether it is there.
+pub(super) fn seated_clone(flags: u64, seats: &Seats) -> (Result<Cloned, Errno>, bool) {
+    match seats.unified().map(|group| clone_into(flags, group)) {
+        Some(Ok(cloned)) => (Ok(cloned), true),
+        // Older kernels cannot; if something else is wrong, the other way tells what.
+        Some(Err(_)) => (clone(flags), false),
+        None => (clone(flags), true),
     }
 }
 

@@ -7,16 +7,16 @@ use oci_spec::runtime::{ContainerState, LinuxSeccomp};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::cgroup::{Cgroup, settled};
+use super::cgroup::Cgroup;
 use super::channel::{Channel, Message};
 use super::child::join;
-use super::create::executed;
+use super::create::{executed, seated_clone};
 use super::error::Error;
 use super::plan::ProcessPlan;
 use super::process::Process;
 use super::seccomp::Agent;
 use super::{Io, host};
-use crate::kernel::process::{Cloned, clone};
+use crate::kernel::process::Cloned;
 
 /// The container that is joined.
 #[derive(Debug)]
@@ -55,18 +55,19 @@ pub fn exec(
     let root = root_of(target.pid)?;
     let cgroup = target.cgroup.map(Cgroup::open).transpose()?;
     let (ours, theirs) = Channel::pair().map_err(Error::Channel)?;
-    settled();
-    let joiner = match clone(0).map_err(|e| Error::Clone(e.into()))? {
+    let seats = cgroup.as_ref().map(Cgroup::seats).transpose()?.unwrap_or_default();
+    let (cloned, seated) = seated_clone(0, &seats);
+    let joiner = match cloned.map_err(|e| Error::Clone(e.into()))? {
         Cloned::Child => {
             drop(ours);
-            join::main(&container, &root, target, &plan, io, &theirs)
+            join::main(&container, &root, seats, target, &plan, io, &theirs)
         }
         Cloned::Parent { pid, pidfd } => Process::new(pid, pidfd),
     };
     drop((theirs, io));
     let provided = host::adjust(joiner.pid(), &plan).and_then(|()| match &cgroup {
-        Some(cgroup) => cgroup.add(joiner.pid()).map_err(Error::from),
-        None => Ok(()),
+        Some(cgroup) if !seated => cgroup.add_unified(joiner.pid()).map_err(Error::from),
+        _ => Ok(()),
     });
     if let Err(error) = provided {
         let _ = joiner.kill(libc::SIGKILL);

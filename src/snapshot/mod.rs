@@ -80,8 +80,8 @@ impl Snapshot {
             | MountAttrFlags::MOUNT_ATTR_NOSUID
             | MountAttrFlags::MOUNT_ATTR_NOEXEC;
         let mut layers = self.mount_layers(None)?;
-        if let Some(dir) = &self.upper {
-            layers.insert(0, upper::changes(dir)?);
+        if let Some(changes) = self.upper.as_deref().map(upper::changes).transpose()?.flatten() {
+            layers.insert(0, changes);
         }
         if let [_] = layers.as_slice() {
             let only = layers.remove(0);

@@ -103,9 +103,13 @@ impl Upper {
     }
 }
 
-/// The changes alone, as a detached mount, not id-mapped.
-pub(super) fn changes(dir: &Path) -> Result<OwnedFd, Error> {
-    mount::clone_idmapped(&dir.join(UPPER), None, false).map_err(Error::UpperMount)
+/// The changes alone, as a detached mount, not id-mapped; none while there are none.
+pub(super) fn changes(dir: &Path) -> Result<Option<OwnedFd>, Error> {
+    let upper = dir.join(UPPER);
+    if std::fs::read_dir(&upper).is_ok_and(|mut entries| entries.next().is_none()) {
+        return Ok(None);
+    }
+    mount::clone_idmapped(&upper, None, false).map(Some).map_err(Error::UpperMount)
 }
 
 /// What the owner of `work/`, root inside, is outside: asking the id-mapped mount needs no parsing of anybody's

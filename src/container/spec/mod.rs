@@ -11,8 +11,8 @@ use std::collections::HashMap;
 use oci_spec::image::Config;
 use oci_spec::runtime::{
     Capabilities, Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxNamespace,
-    LinuxNamespaceBuilder, LinuxNamespaceType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
-    UserBuilder,
+    LinuxNamespaceBuilder, LinuxNamespaceType, LinuxResources, Process, ProcessBuilder, RootBuilder, Spec,
+    SpecBuilder, UserBuilder,
 };
 
 use super::error::Error;
@@ -79,6 +79,17 @@ pub fn image_config(env: &Environment, record: &Record) -> Result<Config, Error>
     let config: oci_spec::image::ImageConfiguration = serde_json::from_slice(&bytes)
         .map_err(|source| Error::Record { path: env.store.blob_path(&record.image_id), source })?;
     Ok(config.config().clone().unwrap_or_default())
+}
+
+/// What a container's control group is told.
+///
+/// # Errors
+/// When an option names something that does not exist.
+pub fn resources(cgroup: &str, options: &Options) -> Result<LinuxResources, Error> {
+    let isolation = &options.isolation;
+    let mut rules: Vec<_> = isolation.device_nodes()?.into_iter().map(|(_, rule)| rule).collect();
+    rules.extend(isolation.rules()?);
+    Ok(limits::within(cgroup, limits::resources(&options.resources, rules)?))
 }
 
 /// Builds the specification.
@@ -172,14 +183,13 @@ fn capabilities(options: &Options) -> Result<Capabilities, Error> {
 
 fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, Error> {
     let isolation = &options.isolation;
-    let (devices, mut rules): (Vec<_>, Vec<_>) = isolation.device_nodes()?.into_iter().unzip();
-    rules.extend(isolation.rules()?);
+    let devices = isolation.device_nodes()?.into_iter().map(|(device, _)| device).collect::<Vec<_>>();
     let unless_privileged = |paths: &[&str]| {
         if isolation.privileged { Vec::new() } else { paths.iter().map(|p| p.to_string()).collect() }
     };
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(env, options, facts)?)
-        .resources(limits::within(&facts.cgroup, limits::resources(&options.resources, rules)?))
+        .resources(resources(&facts.cgroup, options)?)
         .devices(devices)
         .masked_paths(unless_privileged(&defaults::MASKED))
         .readonly_paths(unless_privileged(&defaults::READ_ONLY));

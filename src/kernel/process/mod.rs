@@ -66,7 +66,16 @@ pub enum Cloned {
 /// reason.
 pub fn clone(flags: u64) -> Result<Cloned, Errno> {
     await_single_thread()?;
-    sys::clone3(flags)
+    sys::clone3(flags, None)
+}
+
+/// The same, with the child in a control group of the unified hierarchy (`CLONE_INTO_CGROUP`, Linux 5.7).
+///
+/// # Errors
+/// As [`clone`]; `EINVAL` or `E2BIG` where the kernel cannot, `EBUSY` also when the group may hold no processes.
+pub fn clone_into(flags: u64, group: BorrowedFd<'_>) -> Result<Cloned, Errno> {
+    await_single_thread()?;
+    sys::clone3(flags, Some(group))
 }
 
 /// A thread that was joined is still there for a moment; one that lives on is an error.
@@ -86,7 +95,7 @@ fn await_single_thread() -> Result<(), Errno> {
 /// # Errors
 /// The kernel's reason.
 pub fn clone_again(flags: u64) -> Result<Cloned, Errno> {
-    sys::clone3(flags)
+    sys::clone3(flags, None)
 }
 
 /// Sends any signal, real-time ones included, to the process that `pidfd` stands for.

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use super::Cloned;
 
-/// The kernel's `struct clone_args`, first version (`include/uapi/linux/sched.h`).
+/// The kernel's `struct clone_args` (`include/uapi/linux/sched.h`).
 #[repr(C)]
 #[derive(Default)]
 struct CloneArgs {
@@ -19,26 +19,37 @@ struct CloneArgs {
     stack: u64,
     stack_size: u64,
     tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
 }
+
+/// The first versions of that structure end before `set_tid`; only those who ask for more need a newer kernel.
+const FIRST_VERSION: usize = std::mem::offset_of!(CloneArgs, set_tid);
 
 fn last_errno() -> Errno {
     Errno::from_raw_os_error(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
+/// `CLONE_INTO_CGROUP` (`include/uapi/linux/sched.h`).
+const CLONE_INTO_CGROUP: u64 = 1 << 33;
+
 /// The caller has made sure that there is no other thread.
-pub(super) fn clone3(flags: u64) -> Result<Cloned, Errno> {
+pub(super) fn clone3(flags: u64, into: Option<BorrowedFd<'_>>) -> Result<Cloned, Errno> {
     let mut pidfd: libc::c_int = -1;
     // With CLONE_PARENT the signal is the parent's own, and none may be given.
     let exit_signal = if flags & libc::CLONE_PARENT as u64 == 0 { libc::SIGCHLD as u64 } else { 0 };
     let args = CloneArgs {
-        flags: flags | libc::CLONE_PIDFD as u64,
+        flags: flags | libc::CLONE_PIDFD as u64 | into.map_or(0, |_| CLONE_INTO_CGROUP),
         pidfd: std::ptr::from_mut(&mut pidfd) as u64,
         exit_signal,
+        cgroup: into.map_or(0, |dir| dir.as_raw_fd() as u64),
         ..CloneArgs::default()
     };
-    // SAFETY: `args` is a live structure of the size passed; without CLONE_VM the child has its own copy of this
+    let size = if into.is_some() { size_of::<CloneArgs>() } else { FIRST_VERSION };
+    // SAFETY: `args` is a live structure of at least the size passed; without CLONE_VM the child has its own copy of this
     // single-threaded process, so it goes on like the child of a fork; `pidfd` outlives the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_ref(&args), size_of::<CloneArgs>()) };
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, std::ptr::from_ref(&args), size) };
     match pid {
         0 => Ok(Cloned::Child),
         // SAFETY: the kernel stored a fresh descriptor, which nothing else owns.

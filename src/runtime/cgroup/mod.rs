@@ -11,26 +11,26 @@ mod error;
 mod file;
 mod find;
 mod knob;
+mod making;
 mod plan;
 mod procs;
 mod request;
-mod settle;
+mod seat;
 mod stats;
 mod tree;
 mod v1;
 mod v2;
 
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
-use rustix::fs::{Mode, OFlags};
 
 pub use delegate::delegated;
 pub use error::{Error, Result};
 pub use find::{Controller, Hierarchies, Hierarchy, Version};
 
-pub use settle::{settle, settled};
+pub use making::Making;
+pub use seat::Seats;
 pub use stats::{Io, Stats};
 
 use plan::Plan;
@@ -115,37 +115,10 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Io`] with the hierarchy's file; the process may then be in some of them.
     pub fn add(&self, pid: i32) -> Result<()> {
-        self.on.iter().try_for_each(|h| self.add_to(h, pid))
-    }
-
-    /// The same for a process that was cloned into the group of the unified hierarchy by [`Cgroup::dir_fd_v2`].
-    ///
-    /// # Errors
-    /// As [`Cgroup::add`].
-    pub fn add_v1(&self, pid: i32) -> Result<()> {
-        let v1 = self.on.iter().filter(|h| h.version == Version::V1);
-        v1.into_iter().try_for_each(|h| self.add_to(h, pid))
-    }
-
-    fn add_to(&self, h: &Hierarchy, pid: i32) -> Result<()> {
-        let path = self.dir(h).join("cgroup.procs");
-        file::write(&path, &pid.to_string()).map_err(Error::io("add a process to", path))
-    }
-
-    /// The directory in the unified hierarchy, for `clone3` with `CLONE_INTO_CGROUP`; `None` without that hierarchy.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if it cannot be opened.
-    pub fn dir_fd_v2(&self) -> Result<Option<OwnedFd>> {
-        let Some(h) = self.on.v2() else {
-            return Ok(None);
-        };
-        let dir = self.dir(h);
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::open(&dir, flags, Mode::empty()) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(e) => Err(Error::io("open", dir)(e.into())),
-        }
+        self.on.iter().try_for_each(|h| {
+            let path = self.dir(h).join("cgroup.procs");
+            file::write(&path, &pid.to_string()).map_err(Error::io("add a process to", path))
+        })
     }
 
     /// The processes in the group and in those below it, as the caller's pid namespace numbers them.

@@ -6,6 +6,7 @@ use rustix::thread::{ThreadNameSpaceType as Ns, move_into_thread_name_spaces};
 
 use super::{Named, Outcome, console, execute, expect, standard_streams};
 use crate::kernel::process::{Cloned, clone_again, exit_now};
+use crate::runtime::cgroup::Seats;
 use crate::runtime::channel::{Channel, Message};
 use crate::runtime::plan::ProcessPlan;
 use crate::runtime::{Io, Target};
@@ -14,12 +15,14 @@ use crate::runtime::{Io, Target};
 pub fn main(
     container: &OwnedFd,
     root: &OwnedFd,
+    seats: Seats,
     target: &Target<'_>,
     process: &ProcessPlan,
     io: Io,
     channel: &Channel,
 ) -> ! {
-    let Err(failure) = enter_and_execute(container, root, target, process, io, channel);
+    let seated = super::take_seats(seats);
+    let Err(failure) = seated.and_then(|()| enter_and_execute(container, root, target, process, io, channel));
     // If the parent is gone, nobody is left to tell.
     let _ = channel.send(&Message::Failed(failure), &[]);
     exit_now(125)
@@ -34,7 +37,7 @@ fn enter_and_execute(
     channel: &Channel,
 ) -> Outcome<std::convert::Infallible> {
     let (own_users, preserve_fds) = (target.own_users, target.preserve_fds);
-    // The parent puts this process into the control group first, so that its child is born there.
+    // This process is in the control group, so that its child is born there.
     expect(channel, |m| matches!(m, Message::Mapped))?;
     let mut all =
         Ns::MOUNT | Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;

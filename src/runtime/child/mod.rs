@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::process::Signal;
 
 use super::Io;
+use super::cgroup::Seats;
 use super::cgroupfs::CgroupFs;
 use super::channel::{Channel, Failure, Message, Step};
 use super::error::Error;
@@ -32,6 +33,8 @@ pub struct Setup<'a> {
     pub plan: &'a Plan,
     /// Control group file systems of the machine.
     pub cgroups: &'a [CgroupFs],
+    /// Its places in its control group.
+    pub seats: Seats,
     /// Standard streams.
     pub io: Io,
     /// Process 1 is a reaper.
@@ -85,16 +88,25 @@ impl<T> Named<T> for Result<T, crate::kernel::mount::Error> {
 
 /// Runs the child to its end. `flags` are those of its new namespaces, which it was cloned with unless it is to be born in
 /// existing ones.
-pub fn main(setup: Setup<'_>, mut channel: Channel, flags: u64) -> ! {
+pub fn main(mut setup: Setup<'_>, mut channel: Channel, flags: u64) -> ! {
     let namespaces = &setup.plan.namespaces;
-    let born = match namespaces.in_two_steps() {
+    let born = take_seats(std::mem::take(&mut setup.seats)).and_then(|()| match namespaces.in_two_steps() {
         true => born_in(namespaces, flags, &channel),
         false => Ok(()),
-    };
+    });
     let Err(failure) = born.and_then(|()| set_up_and_execute(setup, &mut channel));
     // If the parent is gone, nobody is left to tell.
     let _ = channel.send(&Message::Failed(failure), &[]);
     exit_now(125)
+}
+
+/// Gets into the control group, before anything is used on its account. Its files are not to be seen inside.
+fn take_seats(seats: Seats) -> Outcome<()> {
+    let taken = seats.take();
+    taken.map_err(|(path, e)| Failure {
+        step: Step::SetUp(format!("write to {}", path.display())),
+        errno: e.raw_os_error().unwrap_or(libc::EIO),
+    })
 }
 
 /// Goes into existing namespaces, and has the container's process born there, as the parent's child: its new ones belong to the
@@ -124,7 +136,7 @@ fn born_in(namespaces: &Namespaces, flags: u64, channel: &Channel) -> Outcome<()
 }
 
 fn set_up_and_execute(setup: Setup<'_>, channel: &mut Channel) -> Outcome<std::convert::Infallible> {
-    let Setup { plan, cgroups, io, init, die_with_parent, gate, preserve_fds, subject } = setup;
+    let Setup { plan, cgroups, seats: _, io, init, die_with_parent, gate, preserve_fds, subject } = setup;
     if die_with_parent {
         end_with_parent()?;
     }
