@@ -12,6 +12,9 @@ use crate::container::{self, ExecOptions};
 #[derive(Args, Debug)]
 #[command(disable_help_flag = true)]
 pub struct Exec {
+    /// Run in the background
+    #[arg(short, long)]
+    detach: bool,
     /// Pass stdin on
     #[arg(short, long)]
     interactive: bool,
@@ -56,11 +59,17 @@ impl Exec {
         };
         let run = || {
             let found = env.containers.find(container)?;
-            container::exec(&env, &found, &options)
+            container::mend(&env, &found)?;
+            match self.detach {
+                true => container::exec_detached(&env, &found, &options).map(|()| 0),
+                false => container::exec(&env, &found, &options),
+            }
         };
         let code = run().map_err(|error| {
             let code = match &error {
-                container::Error::NotFound(_) | container::Error::NotRunning(_) => 1,
+                container::Error::NotFound(_)
+                | container::Error::NotRunning(_)
+                | container::Error::Paused(_) => 1,
                 error => error.exit_code(),
             };
             Failure::of(&format!("cannot execute in {container}"), &error).with_code(code)

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 
 use super::failure::{Failure, Tried};
+use super::health::HealthFlags;
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
 use super::userns::UsernsFlags;
-use crate::container::{NetworkMode, Options, Security, parse_mount, parse_tmpfs, parse_volume};
+use crate::container::{
+    NetworkMode, Options, RestartPolicy, Security, parse_mount, parse_tmpfs, parse_volume,
+};
 use crate::kernel::userns;
 use crate::network::{Pasta, PortMapping, Slirp};
 
@@ -97,6 +100,14 @@ pub struct CreateFlags {
     /// Signal that asks the container to stop
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
+    /// Seconds that it may take to stop before it is killed [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    stop_timeout: Option<u64>,
+    /// When to start it again after its end: no, on-failure[:N], always or unless-stopped
+    #[arg(long, value_name = "POLICY", default_value = "no")]
+    restart: String,
+    #[command(flatten)]
+    health: HealthFlags,
     /// Resource group whose limits it shares
     #[arg(long, value_name = "NAME", help_heading = "Limits")]
     group: Option<String>,
@@ -117,6 +128,14 @@ impl CreateFlags {
     /// Containers whose namespaces it shares.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
         self.userns.container().into_iter().chain(self.isolation.containers())
+    }
+
+    fn restart(&self) -> Result<RestartPolicy, Failure> {
+        let policy: RestartPolicy = self.restart.parse().tried(|| "invalid flag".to_string())?;
+        match self.rm && policy != RestartPolicy::No {
+            true => Err(Failure::new("--rm and --restart contradict each other")),
+            false => Ok(policy),
+        }
     }
 
     /// What the flags say, with the command and its arguments.
@@ -170,6 +189,10 @@ impl CreateFlags {
             dns: self.dns.clone(),
             labels: self.label.clone(),
             stop_signal: self.stop_signal.clone(),
+            stop_timeout: self.stop_timeout,
+            restart: self.restart()?,
+            health: self.health.check()?,
+            stdin_once: false,
             resources: self.limits.resources()?,
             isolation: self.isolation.isolation()?,
             cap_add: self.cap_add.clone(),

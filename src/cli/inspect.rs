@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
-use super::ps::state;
 use super::template::Template;
 use crate::container::{
-    self, Container, Environment, IdMap, MountKind, MountRequest, Status, UsernsMode, Volumes,
+    self, Container, Environment, IdMap, MountKind, MountRequest, RestartPolicy, State, Status, UsernsMode,
+    Volumes,
 };
 use crate::image::{self, Image};
 
@@ -106,7 +106,8 @@ fn container_value(env: &Environment, container: &Container) -> Result<Value, co
         "Created": record.created,
         "Image": record.image_id,
         "Args": record.args,
-        "State": state_value(&status),
+        "State": state_value(container, &status)?,
+        "RestartCount": container.last_run()?.map_or(0, |running| running.restarts),
         "Config": {
             "Image": record.image,
             "Hostname": options.hostname,
@@ -117,12 +118,15 @@ fn container_value(env: &Environment, container: &Container) -> Result<Value, co
             "OpenStdin": options.interactive,
             "Labels": record.labels,
             "StopSignal": record.stop_signal,
+            "StopTimeout": options.stop_timeout,
+            "Healthcheck": options.health,
         },
         "HostConfig": {
             "NetworkMode": options.network,
             "UsernsMode": options.userns.to_string(),
             "IDMappings": id_maps(options, running),
             "AutoRemove": options.auto_remove,
+            "RestartPolicy": restart_policy(options.restart),
             "ReadonlyRootfs": options.read_only,
             "Init": options.init,
             "CapAdd": options.cap_add,
@@ -174,23 +178,35 @@ fn id_maps(options: &container::Options, running: Option<&container::Running>) -
     Some(json!({"UidMap": list(&maps.uids), "GidMap": list(&maps.gids)}))
 }
 
-fn state_value(status: &Status) -> Value {
-    let (mut pid, mut started, mut exit) = (0, None, None);
-    match status {
-        Status::Created => {}
-        Status::Running(running) => (pid, started) = (running.process.pid, Some(running.started.clone())),
-        Status::Exited(e) => exit = Some(e),
-    }
-    json!({
-        "Status": state(status),
+/// As Docker's.
+fn restart_policy(policy: RestartPolicy) -> Value {
+    let text = policy.to_string();
+    let (name, count) = text.split_once(':').unwrap_or((&text, "0"));
+    json!({"Name": name, "MaximumRetryCount": count.parse().unwrap_or(0)})
+}
+
+fn state_value(container: &Container, status: &Status) -> Result<Value, container::Error> {
+    let state = container.state_of(status);
+    let last = container.last_run()?;
+    let (pid, exit) = match status {
+        Status::Created => (0, None),
+        Status::Running(running) => (running.process.pid, None),
+        Status::Exited(exit) => (0, Some(exit)),
+    };
+    let mut value = json!({
+        "Status": state.word(),
         "Running": pid != 0,
+        "Paused": state == State::Paused,
+        "Restarting": state == State::Restarting,
         "Pid": pid,
-        "StartedAt": started,
+        "StartedAt": last.map(|last| last.started),
         "ExitCode": exit.map_or(0, |e| e.code),
         "OOMKilled": exit.is_some_and(|e| e.oom_killed),
         "Error": exit.map_or("", |e| e.error.as_str()),
         "FinishedAt": exit.map(|e| e.finished.as_str()),
-    })
+    });
+    value["Health"] = json!(container.health()?);
+    Ok(value)
 }
 
 fn image_value(env: &Environment, image: &Image) -> Result<Value, image::Error> {

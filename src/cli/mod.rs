@@ -1,10 +1,12 @@
 //! The command line: one file a command, with its flags, its calls and its printing.
 
+mod attach;
 mod build;
 mod build_progress;
 mod check;
 mod commit;
 mod context;
+mod create;
 mod diff;
 mod du;
 mod exec;
@@ -14,8 +16,11 @@ mod filter;
 mod flags;
 mod fork;
 mod group;
+mod health;
+mod healthcheck;
 mod history;
 mod human;
+mod image_flags;
 mod images;
 mod import;
 mod info;
@@ -30,17 +35,21 @@ mod logs;
 mod manifest;
 mod monitor;
 mod output;
+mod pause;
 mod progress;
 mod prune;
 mod ps;
 mod pull;
 mod push;
+mod rename;
+mod restart;
 mod rm;
 mod rmi;
 mod rootless;
 mod run;
 mod save;
 mod snapshot;
+mod start;
 mod stats;
 mod stop;
 mod tag;
@@ -79,8 +88,16 @@ pub struct Cli {
 enum Command {
     /// Create a container from an image and run a command in it
     Run(Box<run::Run>),
+    /// Create a container that 'lay start' starts
+    Create(Box<create::Create>),
+    /// Start containers that were created, or have ended
+    Start(start::Start),
+    /// Stop containers if they run, and start them
+    Restart(restart::Restart),
     /// Run a command in a running container
     Exec(exec::Exec),
+    /// Connect this terminal to a running container
+    Attach(attach::Attach),
     /// List containers
     Ps(ps::Ps),
     /// Show what a container printed
@@ -89,6 +106,14 @@ enum Command {
     Stop(stop::Stop),
     /// Send a signal to running containers
     Kill(kill::Kill),
+    /// Stop all processes of containers where they are
+    Pause(pause::Pause),
+    /// Let paused containers go on
+    Unpause(pause::Unpause),
+    /// Give a container another name
+    Rename(rename::Rename),
+    /// Ask containers how they are
+    Healthcheck(healthcheck::Healthcheck),
     /// Change the limits of containers
     Update(Box<update::Update>),
     /// Manage resource groups, whose limits containers share
@@ -180,6 +205,14 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
     match cli.command {
         Command::Run(command) => command.run(&context),
         Command::Exec(command) => command.run(&context),
+        Command::Create(command) => command.run(&context),
+        Command::Start(command) => command.run(&context),
+        Command::Restart(command) => command.run(&context),
+        Command::Attach(command) => command.run(&context),
+        Command::Pause(command) => command.run(&context),
+        Command::Unpause(command) => command.run(&context),
+        Command::Rename(command) => command.run(&context),
+        Command::Healthcheck(command) => command.run(&context),
         Command::Ps(command) => command.run(&context),
         Command::Logs(command) => command.run(&context),
         Command::Stop(command) => command.run(&context),

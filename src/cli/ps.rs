@@ -8,7 +8,7 @@ use super::failure::{Failure, Tried};
 use super::filter::{Filters, has_label};
 use super::human;
 use super::output::{Format, line, rows};
-use crate::container::{self, Container, Status};
+use crate::container::{self, Container, State, Status};
 
 /// Longest command in a table.
 const SHORT: usize = 20;
@@ -19,7 +19,8 @@ pub struct Ps {
     /// Also those that are not running
     #[arg(short, long)]
     all: bool,
-    /// Only containers that fit: name=…, id=…, status=created|running|exited, label=KEY[=VALUE], ancestor=IMAGE
+    /// Only containers that fit: name=…, id=…, status=created|running|paused|restarting|exited,
+    /// health=starting|healthy|unhealthy|none, label=KEY[=VALUE], ancestor=IMAGE
     #[arg(short, long, value_name = "KEY=VALUE")]
     filter: Vec<String>,
     /// table, json, or a template such as '{{.Names}} {{.Status}}'
@@ -39,7 +40,7 @@ pub struct Ps {
 impl Ps {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        let filters = Filters::parse(&self.filter, &["name", "id", "status", "label", "ancestor"])?;
+        let filters = Filters::parse(&self.filter, &["name", "id", "status", "health", "label", "ancestor"])?;
         let format = Format::parse(self.format.as_deref())?;
         let env = context.environment()?;
         let tried = || "cannot list the containers".to_string();
@@ -48,7 +49,9 @@ impl Ps {
         let mut shown = Vec::new();
         for container in env.containers.list().tried(tried)? {
             let status = container.status().tried(tried)?;
-            let wanted = self.all || asked || self.last.is_some() || matches!(status, Status::Running(_));
+            let state = container.state_of(&status);
+            let active = !matches!(state, State::Created | State::Exited);
+            let wanted = self.all || asked || self.last.is_some() || active;
             if wanted && fits(&container, &status, &filters) {
                 shown.push((container, status));
             }
@@ -87,8 +90,8 @@ impl Ps {
             "Command": self.command(&record.args),
             "CreatedAt": record.created,
             "RunningFor": human::ago(&record.created),
-            "State": state(status),
-            "Status": describe(status),
+            "State": container.state_of(status).word(),
+            "Status": describe(container, status),
             "Ports": ports.join(", "),
             "Names": record.name,
             "Labels": record.labels.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(","),
@@ -110,25 +113,37 @@ fn fits(container: &Container, status: &Status, filters: &Filters) -> bool {
     filters.fit(|key, value| match key {
         "name" => record.name.contains(value),
         "id" => record.id.starts_with(value),
-        "status" => state(status) == value,
+        "status" => container.state_of(status).word() == value,
+        "health" => health(container, status).unwrap_or("none") == value,
         "label" => has_label(record.labels.iter(), value),
         _ => record.image == value || record.image_id.hex().starts_with(value.trim_start_matches("sha256:")),
     })
 }
 
-/// The state in one word.
-pub fn state(status: &Status) -> &'static str {
+/// How a running container is, if anybody asks.
+fn health(container: &Container, status: &Status) -> Option<&'static str> {
     match status {
-        Status::Created => "created",
-        Status::Running(_) => "running",
-        Status::Exited(_) => "exited",
+        Status::Running(_) => container.health().ok().flatten().map(|health| health.status.word()),
+        _ => None,
     }
 }
 
-fn describe(status: &Status) -> String {
+fn describe(container: &Container, status: &Status) -> String {
     match status {
         Status::Created => "Created".to_string(),
-        Status::Running(running) => format!("Up {}", human::since(&running.started)),
-        Status::Exited(exit) => format!("Exited ({}) {}", exit.code, human::ago(&exit.finished)),
+        Status::Running(running) => {
+            let note = match (container.state_of(status), health(container, status)) {
+                (State::Paused, _) => " (Paused)".to_string(),
+                (_, Some("starting")) => " (health: starting)".to_string(),
+                (_, Some(health)) => format!(" ({health})"),
+                (_, None) => String::new(),
+            };
+            format!("Up {}{note}", human::since(&running.started))
+        }
+        Status::Exited(exit) => {
+            let restarting = container.state_of(status) == State::Restarting;
+            let word = if restarting { "Restarting" } else { "Exited" };
+            format!("{word} ({}) {}", exit.code, human::ago(&exit.finished))
+        }
     }
 }

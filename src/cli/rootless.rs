@@ -26,6 +26,7 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
     }
     let names = match command {
         Command::Run(run) => run.containers().map(str::to_string).collect(),
+        Command::Create(create) => create.containers().map(str::to_string).collect(),
         // It is started as the other one was.
         Command::Fork(fork) => {
             record(context, fork.container())?.map_or_else(Vec::new, |record| record.options.shares_with())
@@ -48,6 +49,9 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
 fn keeps_ids(command: &Command, context: &Context) -> Result<bool, Failure> {
     let name = match command {
         Command::Run(run) => return Ok(run.keeps_ids()),
+        Command::Create(create) => return Ok(create.keeps_ids()),
+        Command::Start(start) => return starts_keeping_ids(start.containers(), context),
+        Command::Restart(restart) => return starts_keeping_ids(restart.containers(), context),
         Command::Diff(diff) => diff.container(),
         Command::Export(export) => export.container(),
         Command::Fork(fork) => fork.container(),
@@ -60,6 +64,18 @@ fn keeps_ids(command: &Command, context: &Context) -> Result<bool, Failure> {
             "cannot commit {name}, in which this user keeps its ids (use 'lay export {name} | lay import -')"
         ))),
         _ => Ok(kept),
+    }
+}
+
+/// Whether containers that are started need this user's own ids. Those that do, and those that do not, are not started at once.
+fn starts_keeping_ids(names: &[String], context: &Context) -> Result<bool, Failure> {
+    let mut kept = Vec::new();
+    for name in names {
+        kept.push(record(context, name)?.is_some_and(|record| record.options.userns == UsernsMode::KeepId));
+    }
+    match (kept.contains(&true), kept.contains(&false)) {
+        (true, true) => Err(Failure::new("containers with '--userns keep-id' cannot be started with others")),
+        (any, _) => Ok(any),
     }
 }
 
@@ -98,6 +114,9 @@ fn needs_ids(command: &Command) -> bool {
     matches!(
         command,
         Command::Run(_)
+            | Command::Create(_)
+            | Command::Start(_)
+            | Command::Restart(_)
             | Command::Rm(_)
             | Command::Pull(_)
             | Command::Manifest(_)

@@ -1,28 +1,15 @@
 //! `lay run`
 
-use clap::{Args, ValueEnum};
-use lay_store::Store;
+use clap::Args;
 
+use super::attach::{AttachFlags, leave};
 use super::context::Context;
-use super::failure::{Failure, Tried};
+use super::failure::Failure;
 use super::flags::CreateFlags;
+use super::image_flags::ImageFlags;
 use super::output::line;
-use super::pull::{pull, reference, with_progress};
 use super::{USAGE, human};
-use crate::container::{self, Attach, Exit, Resources};
-use crate::image::{self, Image};
-use crate::kernel::userns;
-
-/// When to ask the registry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum When {
-    /// Before each run
-    Always,
-    /// If the image is not here
-    Missing,
-    /// Not at all
-    Never,
-}
+use crate::container::{self, Attach, Attached, Created, Environment, Exit, Resources, RestartPolicy};
 
 /// Create a container from an image and run a command in it
 #[derive(Args, Debug)]
@@ -31,17 +18,12 @@ pub struct Run {
     #[command(flatten)]
     flags: CreateFlags,
     /// Run in the background and print the container's id
-    #[arg(short, long, conflicts_with = "interactive")]
-    detach: bool,
-    /// When to pull the image
-    #[arg(long, value_enum, default_value = "missing", value_name = "WHEN")]
-    pull: When,
-    /// Platform to pull
-    #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
-    platform: Option<String>,
-    /// Do not show how the pull goes on
     #[arg(short, long)]
-    quiet: bool,
+    detach: bool,
+    #[command(flatten)]
+    attach: AttachFlags,
+    #[command(flatten)]
+    image: ImageFlags,
     /// Image, then a command and its arguments
     #[arg(trailing_var_arg = true, required = true, value_names = ["IMAGE", "COMMAND"], num_args = 1..)]
     words: Vec<String>,
@@ -71,64 +53,66 @@ impl Run {
             Some((image, command)) => (image.as_str(), command),
             None => return Err(Failure::new("cannot run: no image was given")),
         };
-        let options = self.flags.options(command)?;
+        let mut options = self.flags.options(command)?;
+        options.stdin_once = options.interactive && !self.detach;
         let env = context.environment()?;
-        if env.cgroup_parent.is_empty() && options.resources != Resources::default() {
-            eprintln!(
-                "lay: warning: limits are not applied: no control group was left to this user (see 'lay info')"
-            );
-        }
-        let image = self.image(context, &env.store, name)?;
+        warn_of_limits(&env, &options);
+        let image = self.image.image(context, &env.store, name)?;
         let failed = |error: container::Error| {
             let code = error.exit_code();
             Failure::of(&format!("cannot run {name}"), &error).with_code(code)
         };
         let created = container::create(&env, &image, name, options).map_err(failed)?;
-        let (id, memory) =
-            (created.container.record.name.clone(), created.container.record.options.resources.memory);
         if self.detach {
             let container = container::detach(created).map_err(failed)?;
             return line(&container.record.id).map(|()| 0);
         }
+        let record = &created.container.record;
+        let (name, memory) = (record.name.clone(), record.options.resources.memory);
+        if outlives(&created) {
+            return self.through_monitor(&env, created).map_err(failed)?;
+        }
         let attach = Attach { stdin: self.flags.interactive };
         let exit = container::run_attached(&env, created, attach).map_err(failed)?;
-        tell_reason(&id, memory, &exit);
+        tell_reason(&name, memory, &exit);
         // Codes of processes and 128+n fit.
         Ok(u8::try_from(exit.code).unwrap_or(u8::MAX))
     }
 
-    /// The image, pulled if it has to be.
-    fn image(&self, context: &Context, store: &Store, name: &str) -> Result<Image, Failure> {
-        let tried = || format!("cannot run {name}");
-        if self.pull != When::Always {
-            match image::find(store, name) {
-                Err(image::Error::NotFound(_)) if self.pull == When::Missing => {}
-                found => return found.tried(tried),
-            }
-            if !self.quiet && !userns::keeps_ids() {
-                eprintln!("Unable to find image '{name}' locally");
-            }
-        }
-        if userns::keeps_ids() {
-            return Err(not_here(name));
-        }
-        let reference = reference(name)?;
-        let platform = self.platform.as_deref();
-        match self.quiet {
-            true => pull(context, store, &reference, platform, &())?,
-            false => with_progress(context, store, &reference, platform)?,
+    /// A container with a monitor of its own, to which this command is attached from the beginning.
+    fn through_monitor(
+        &self,
+        env: &Environment,
+        created: Created,
+    ) -> Result<Result<u8, Failure>, container::Error> {
+        let options = match self.attach.options(self.flags.interactive) {
+            Ok(options) => options,
+            Err(failure) => return Ok(Err(failure)),
         };
-        image::find(store, name).tried(tried)
+        let (ours, theirs) = container::connection()?;
+        let container = container::detach_with(created, Some(theirs))?;
+        let parted = Attached::by(env, &container, ours, options)?.attend()?;
+        Ok(leave(&container, &parted))
     }
 }
 
-/// What is pulled here would be unpacked with owners that are wrong for all other containers.
-fn not_here(name: &str) -> Failure {
-    let why = "where this user keeps its ids, the image has to be here already";
-    Failure::new(format!("cannot run {name}: {why} (get it with 'lay pull {name}')"))
+/// Whether a container may go on after this command: its user can go away, or it is started again.
+fn outlives(created: &Created) -> bool {
+    let options = &created.container.record.options;
+    (options.tty && options.interactive) || options.restart != RestartPolicy::No || options.health.is_some()
 }
 
-fn tell_reason(name: &str, memory: Option<i64>, exit: &Exit) {
+/// Limits that nobody can set are better known of.
+pub fn warn_of_limits(env: &Environment, options: &container::Options) {
+    if env.cgroup_parent.is_empty() && options.resources != Resources::default() {
+        eprintln!(
+            "lay: warning: limits are not applied: no control group was left to this user (see 'lay info')"
+        );
+    }
+}
+
+/// Says why a container ended, where its code does not.
+pub fn tell_reason(name: &str, memory: Option<i64>, exit: &Exit) {
     if exit.oom_killed {
         let limit =
             memory.and_then(|m| u64::try_from(m).ok()).map(|m| format!(" of {}", human::binary_size(m)));

@@ -7,17 +7,23 @@ use clap::Args;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
-use crate::container::{self, Container, Environment, parse_signal};
+use crate::container::{self, Container, Environment, State, parse_signal};
 
 /// Stop running containers
 #[derive(Args, Debug)]
 pub struct Stop {
     /// Names or ids of containers
-    #[arg(required = true, value_name = "CONTAINER")]
+    #[arg(required_unless_present = "all", value_name = "CONTAINER")]
     containers: Vec<String>,
-    /// Seconds to wait before they are killed
-    #[arg(short = 't', long, default_value_t = 10)]
-    time: u64,
+    /// All that run
+    #[arg(short, long, conflicts_with = "containers")]
+    all: bool,
+    /// The machine goes down: 'lay start --wanted' starts again what its restart policy wants to run
+    #[arg(long, conflicts_with = "signal")]
+    shutdown: bool,
+    /// Seconds to wait before they are killed [default: the container's, or 10]
+    #[arg(short = 't', long)]
+    time: Option<u64>,
     /// Signal to send instead of the image's
     #[arg(short, long)]
     signal: Option<String>,
@@ -28,11 +34,28 @@ impl Stop {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let signal =
             self.signal.as_deref().map(parse_signal).transpose().tried(|| "invalid flag".to_string())?;
-        let grace = Duration::from_secs(self.time);
-        for_each(context, "stop", &self.containers, |env, container| {
-            container::stop(env, container, signal, grace).map(drop)
+        let grace = self.time.map(Duration::from_secs);
+        let names = if self.all { running(context)? } else { self.containers.clone() };
+        for_each(context, "stop", &names, |env, container| {
+            container::mend(env, container)?;
+            match self.shutdown {
+                true => container::stop_for_shutdown(env, container, grace).map(drop),
+                false => container::stop(env, container, signal, grace).map(drop),
+            }
         })
     }
+}
+
+/// Names of all containers that run, or are about to run again.
+fn running(context: &Context) -> Result<Vec<String>, Failure> {
+    let tried = || "cannot list the containers".to_string();
+    let mut names = Vec::new();
+    for container in context.environment()?.containers.list().tried(tried)? {
+        if !matches!(container.state().tried(tried)?, State::Created | State::Exited) {
+            names.push(container.record.name);
+        }
+    }
+    Ok(names)
 }
 
 /// Does something to each container and prints the names with which it went well; the others' errors do not keep it

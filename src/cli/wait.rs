@@ -20,7 +20,10 @@ impl Wait {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;
         for name in &self.containers {
-            let waited = env.containers.find(name).and_then(|container| container::wait(&env, &container));
+            let waited = env.containers.find(name).and_then(|container| {
+                container::mend(&env, &container)?;
+                container::wait(&env, &container)
+            });
             let exit = waited.tried(|| format!("cannot wait for {name}"))?;
             line(exit.code.to_string())?;
         }

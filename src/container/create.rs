@@ -11,12 +11,14 @@ use jiff::Timestamp;
 use super::error::Error;
 use super::files::{on, write_json};
 use super::group::Groups;
+use super::health::HealthCheck;
 use super::id::new_id;
 use super::keep;
 use super::launch::Environment;
 use super::options::Options;
 use super::record::{Container, Record};
 use super::signal::parse_signal;
+use super::state::Mark;
 use super::volume::{Volumes, gather, inherit};
 use crate::image::Image;
 
@@ -60,6 +62,15 @@ pub fn create(
     // Until the record names the volumes, none of them is removed.
     let _claim = Volumes::new(env.store.root()).claim()?;
     create_recorded(env, record)
+}
+
+/// Leaves a container that was made to a later start.
+///
+/// # Errors
+/// When that cannot be noted.
+pub fn leave_idle(created: Created) -> Result<Container, Error> {
+    created.container.mark(Mark::Idle)?;
+    Ok(created.container)
 }
 
 /// Makes a container of a record.
@@ -112,6 +123,7 @@ fn record_of(image: &Image, image_name: &str, mut options: Options) -> Result<Re
         let (key, value) = label.split_once('=').unwrap_or((label, ""));
         labels.insert(key.to_string(), value.to_string());
     }
+    options.health = HealthCheck::merged(image_health(image), options.health);
     Ok(Record {
         id: new_id()?,
         name: String::new(),
@@ -125,6 +137,12 @@ fn record_of(image: &Image, image_name: &str, mut options: Options) -> Result<Re
         labels,
         options,
     })
+}
+
+/// The health check of an image, which the OCI specification does not know.
+fn image_health(image: &Image) -> Option<HealthCheck> {
+    let config: serde_json::Value = serde_json::from_slice(&image.raw_config).ok()?;
+    serde_json::from_value(config.get("config")?.get("Healthcheck")?.clone()).ok()
 }
 
 /// Docker's rule: a given entrypoint replaces the image's and drops its command; given words replace the command.

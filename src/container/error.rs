@@ -92,6 +92,18 @@ pub enum Error {
     /// The operation needs a running container.
     #[error("container {0} is not running")]
     NotRunning(String),
+    /// The operation needs a container that goes on.
+    #[error("container {0} is paused; let it go on with 'lay unpause {0}'")]
+    Paused(String),
+    /// The operation needs a paused container.
+    #[error("container {0} is not paused")]
+    NotPaused(String),
+    /// Whoever started it has its streams.
+    #[error("container {0} runs in the foreground of another command, which has its streams")]
+    Foreground(String),
+    /// Nobody asks after its health.
+    #[error("container {0} has no health check (give one with 'lay run --health-cmd')")]
+    NoHealthCheck(String),
     /// The operation needs a stopped container.
     #[error("container {0} is running; stop it first, or force it")]
     Running(String),

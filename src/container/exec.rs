@@ -1,8 +1,9 @@
 //! A further process in a running container.
 
+use std::fs::File;
 use std::path::PathBuf;
 
-use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process, Spec, UserBuilder};
+use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process as ProcessSpec, Spec, UserBuilder};
 
 use super::error::Error;
 use super::files::{on, read_json};
@@ -11,9 +12,11 @@ use super::launch::Environment;
 use super::record::{Container, Running};
 use super::rootfs::snapshot;
 use super::spec::{all_capabilities, set_env};
+use super::state::State;
+use super::streams::{nowhere, one_pipe};
 use super::user::{self, Identity};
 use super::userns;
-use crate::runtime::{Target, exec as execute};
+use crate::runtime::{Process, Target, exec as execute};
 use crate::snapshot::Files;
 
 /// What to execute, and how.
@@ -40,14 +43,51 @@ pub struct ExecOptions {
 /// # Errors
 /// When the container does not run or the command cannot be executed.
 pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> Result<i32, Error> {
-    let running = container.require_running()?;
-    let missing = || Error::NotRunning(container.record.name.clone());
-    let spec: Spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
+    let (running, spec) = joinable(container)?;
     let (process, identity) = process(env, container, &running, &spec, options)?;
     let owner = userns::on_host(running.maps.as_ref(), &identity)?;
     let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
     let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
     foreground.attend(&process, console)
+}
+
+/// What is to be known of a container that is joined.
+fn joinable(container: &Container) -> Result<(Running, Spec), Error> {
+    let running = container.require_running()?;
+    if container.state()? == State::Paused {
+        return Err(Error::Paused(container.record.name.clone()));
+    }
+    let missing = || Error::NotRunning(container.record.name.clone());
+    let spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
+    Ok((running, spec))
+}
+
+/// Starts a process in a running container, in the background: the process, and what it prints to stdout and stderr.
+///
+/// # Errors
+/// As [`exec`].
+pub(super) fn spawn(
+    env: &Environment,
+    container: &Container,
+    options: &ExecOptions,
+) -> Result<(Process, File), Error> {
+    let (running, spec) = joinable(container)?;
+    let (process, identity) = process(env, container, &running, &spec, options)?;
+    let owner = userns::on_host(running.maps.as_ref(), &identity)?;
+    let (io, output) = one_pipe(owner)?;
+    let (process, _) = execute(&target(container, &running, &spec), &process, io)?;
+    Ok((process, output.into()))
+}
+
+/// Runs a process in a running container that nobody waits for, without streams (`lay exec -d`).
+///
+/// # Errors
+/// As [`exec`].
+pub fn exec_detached(env: &Environment, container: &Container, options: &ExecOptions) -> Result<(), Error> {
+    let (running, spec) = joinable(container)?;
+    let options = ExecOptions { tty: false, stdin: false, ..options.clone() };
+    let (process, _) = process(env, container, &running, &spec, &options)?;
+    Ok(execute(&target(container, &running, &spec), &process, nowhere()?).map(drop)?)
 }
 
 fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) -> Target<'a> {
@@ -69,7 +109,7 @@ fn process(
     running: &Running,
     spec: &Spec,
     options: &ExecOptions,
-) -> Result<(Process, Identity), Error> {
+) -> Result<(ProcessSpec, Identity), Error> {
     let missing = || Error::NotRunning(container.record.name.clone());
     let mut process = spec.process().clone().ok_or_else(missing)?;
     process.set_args(Some(options.args.clone())).set_terminal(Some(options.tty));
@@ -110,7 +150,7 @@ fn files(env: &Environment, container: &Container, running: &Running) -> Result<
     Ok(Files::new(file.into()))
 }
 
-fn identity_of(process: &Process) -> Identity {
+fn identity_of(process: &ProcessSpec) -> Identity {
     let user = process.user();
     let groups = user.additional_gids().clone().unwrap_or_default();
     Identity { uid: user.uid(), gid: user.gid(), groups, home: String::new() }

@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::signalfd::SignalFd;
 
+use super::attached::{console_of, raw_terminal};
 use super::error::Error;
-use super::monitor::{console_of, raw_terminal};
 use super::pump::{Outside, Pump, receive_signals};
 use super::streams::{Streams, open_io};
 use crate::runtime::{Io, Process};

@@ -113,6 +113,8 @@ pub struct LaunchOptions {
     pub stdin: bool,
     /// Whether the container ends when this process does.
     pub die_with_parent: bool,
+    /// How often it was started again before.
+    pub restarts: u32,
 }
 
 /// Starts a container whose lock the caller holds.
@@ -190,7 +192,7 @@ fn start(
         preserve_fds: 0,
         subject: None,
     })?;
-    let mut state = running(&facts, created.pid())?;
+    let mut state = Running { restarts: options.restarts, ..running(&facts, created.pid())? };
     container.write_running(&state)?;
     let connection = connect(env, container, &facts, &created)?;
     if let Some(connection) = &connection {
@@ -248,6 +250,7 @@ fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
         mac: facts.address.map(|a| network::mac_of(a).to_string()),
         cgroup: facts.cgroup.clone(),
         maps: facts.users.as_ref().map(|users| users.maps.clone()),
+        restarts: 0,
         nested: kernel::userns::nested(),
         ports: Vec::new(),
     })

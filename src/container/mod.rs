@@ -4,9 +4,12 @@
 //! derived from what is true: the process (pid, start time, boot id), the exit record, and the lock that
 //! its supervisor holds.
 
+mod attach;
+mod attached;
 mod changes;
 mod checkpoints;
 mod create;
+mod ending;
 mod error;
 mod exec;
 mod exit;
@@ -14,25 +17,33 @@ mod files;
 mod foreground;
 mod fork;
 mod group;
+mod health;
 mod id;
 mod idmap;
 mod idrange;
 mod isolation;
 mod keep;
+mod keys;
 mod launch;
 mod logs;
 mod monitor;
 mod options;
+mod packet;
+mod pause;
 mod process;
 mod pump;
 mod record;
 mod remove;
+mod rename;
 mod resources;
+mod restart;
 mod rootfs;
 mod security;
 mod set;
 mod signal;
 mod spec;
+mod start;
+mod state;
 mod stats;
 mod step;
 mod stop;
@@ -44,35 +55,51 @@ mod update;
 mod user;
 mod userns;
 mod volume;
+mod wait;
 
+pub use attach::{AttachOptions, Attached, Parted, connection};
+pub use attached::{Attach, run_attached};
 pub use changes::{ChangeKind, changes, export, frozen_upper};
 pub use checkpoints::{Checkpoint, Checkpoints};
-pub use create::{Created, create};
+pub use create::{Created, create, leave_idle};
 pub use error::Error;
-pub use exec::{ExecOptions, exec};
+pub use exec::{ExecOptions, exec, exec_detached};
 pub use exit::Exit;
 pub use foreground::Foreground;
 pub use fork::{ForkOptions, fork};
 pub use group::{Group, Groups, Imported, Rule, parse_config, parse_rules};
+pub use health::{Health, HealthCheck, HealthResult, HealthStatus, check_health};
 pub use idmap::{IdMap, IdMaps};
 pub use idrange::{IdRange, IdRanges};
 pub use isolation::{DeviceRequest, Isolation, Share, check_device_rule, parse_ulimit};
 pub use keep::sweep as sweep_kept_layers;
+pub use keys::DetachKeys;
 pub use launch::Environment;
 pub use logs::{LogOptions, follow};
-pub use monitor::{Attach, detach, monitor_main, run_attached};
+pub use monitor::{Inherited, detach, detach_with, monitor_main};
 pub use options::{NetworkMode, Options};
+pub use pause::{pause, unpause};
 pub use process::ProcessId;
 pub use record::{Container, Record, Running, Status};
 pub use remove::{Removed, prune_stopped, remove};
+pub use rename::rename;
 pub use resources::{Rate, Resources, Throttle, parse_bytes};
+pub use restart::RestartPolicy;
 pub use security::{Seccomp, Security};
 pub use set::Containers;
 pub use signal::parse_signal;
+pub use start::{restart, start, start_wanted};
+pub use state::State;
 pub use stats::{Sample, sample};
 pub use step::{Given, Step, StepEnd, Workplace, resolve_owner};
-pub use stop::{kill, stop, wait};
-pub use teardown::sweep;
+pub use stop::{kill, stop, stop_for_shutdown, wait};
+pub use teardown::{mend, sweep};
 pub use update::update;
 pub use userns::UsernsMode;
 pub use volume::{MountKind, MountRequest, Volume, Volumes, inherit, parse_mount, parse_tmpfs, parse_volume};
+
+/// How long ago a moment of a record (RFC 3339) was; nothing for one that cannot be read, or is to come.
+fn since(time: &str) -> std::time::Duration {
+    let time = time.parse::<jiff::Timestamp>().ok();
+    time.and_then(|time| jiff::Timestamp::now().duration_since(time).try_into().ok()).unwrap_or_default()
+}

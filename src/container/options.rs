@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthCheck;
 use super::isolation::Isolation;
 use super::resources::Resources;
+use super::restart::RestartPolicy;
 use super::security::Security;
 use super::userns::UsernsMode;
 use super::volume::MountRequest;
@@ -74,6 +76,18 @@ pub struct Options {
     pub labels: Vec<String>,
     /// `--stop-signal`.
     pub stop_signal: Option<String>,
+    /// `--stop-timeout`, in seconds.
+    #[serde(default)]
+    pub stop_timeout: Option<u64>,
+    /// `--restart`.
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// `--health-…`; once it is created, also what the image says.
+    #[serde(default)]
+    pub health: Option<HealthCheck>,
+    /// The first one who is attached and types no more closes its stdin (`-i` without `-d`).
+    #[serde(default)]
+    pub stdin_once: bool,
     /// CPU, memory and pids.
     pub resources: Resources,
     /// `--cap-add`.

@@ -3,10 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::files::on;
+use crate::runtime::Process;
 
 /// A process, named so that a later one with the same pid is not mistaken for it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -32,12 +35,38 @@ impl ProcessId {
         Ok(ProcessId { pid, start_time, boot_id: boot_id()? })
     }
 
+    /// Whether it was started since the machine was.
+    pub fn is_of_this_boot(&self) -> bool {
+        boot_id().is_ok_and(|id| id == self.boot_id)
+    }
+
+    /// The process by descriptor; none if it has ended.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(&self) -> Result<Option<Process>, Error> {
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            // Checked after it was opened, so that the descriptor cannot be another process's.
+            Ok(fd) => Ok(self.is_alive().then(|| Process::adopt(self.pid, fd))),
+            Err(Errno::SRCH) => Ok(None),
+            Err(e) => Err(Error::System("open the container's process", e.into())),
+        }
+    }
+
+    /// The exit code of a process that ended and whose parent this one has become; none if it has not.
+    pub fn reap(&self) -> Option<i32> {
+        let pid = Pid::from_raw(self.pid)?;
+        let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        Process::adopt(self.pid, fd).wait().ok()
+    }
+
     /// Whether this very process is alive (a zombie is not).
     pub fn is_alive(&self) -> bool {
         let Ok(stat) = fs::read_to_string(format!("/proc/{}/stat", self.pid)) else { return false };
         let alive = parse_stat(&stat)
             .is_some_and(|(state, start)| start == self.start_time && !matches!(state, 'Z' | 'X'));
-        alive && boot_id().is_ok_and(|id| id == self.boot_id)
+        alive && self.is_of_this_boot()
     }
 }
 

@@ -1,21 +1,27 @@
 //! One loop, without threads, that carries bytes and signals between a container and the outside until it ends.
 
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::error::Error;
+use super::files::write_all;
+use super::health::Clock;
 use super::logs::{Stream, Writer};
+use super::monitor::{Door, Hub, Wish};
+use super::record::Container;
 use super::streams::Streams;
 use super::terminal::copy_window_size;
 use crate::runtime::Process;
 
 /// Bytes moved at a time.
 const CHUNK: usize = 64 * 1024;
+/// As much is taken from those who type before the container reads it.
+const TYPED: usize = 1 << 20;
 
 /// Signals that a foreground `lay` passes on to the container.
 const FORWARDED: [Signal; 11] = [
@@ -52,9 +58,9 @@ struct Output<'a> {
     closed: bool,
 }
 
-/// What the user types, on its way to the container.
+/// What the user types, on its way to the container; from those who are attached if from nowhere else.
 struct Input<'a> {
-    from: BorrowedFd<'a>,
+    from: Option<BorrowedFd<'a>>,
     to: OwnedFd,
     pending: Vec<u8>,
     ended: bool,
@@ -69,6 +75,14 @@ pub struct Pump<'a> {
     log: Option<Writer>,
     signals: Option<&'a SignalFd>,
     console: Option<BorrowedFd<'a>>,
+    service: Option<Service<'a>>,
+}
+
+/// What only a monitor does.
+struct Service<'a> {
+    container: &'a Container,
+    hub: &'a mut Hub,
+    clock: Option<&'a mut Clock>,
 }
 
 /// Where the outside is: the standard descriptors of this process, or nowhere.
@@ -91,7 +105,7 @@ impl<'a> Pump<'a> {
         signals: Option<&'a SignalFd>,
         console: Option<BorrowedFd<'a>>,
     ) -> Result<Pump<'a>, Error> {
-        let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console };
+        let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console, service: None };
         match streams {
             Streams::Pipes { stdin, stdout, stderr } => {
                 pump.outputs.push(Output {
@@ -106,15 +120,13 @@ impl<'a> Pump<'a> {
                     to: outside.stderr,
                     closed: false,
                 });
-                if let (Some(to), Some(from)) = (stdin, outside.stdin) {
-                    pump.input = Some(Input::new(from, to, false)?);
+                if let Some(to) = stdin {
+                    pump.input = Some(Input::new(outside.stdin, to, false)?);
                 }
             }
             Streams::Terminal(master) => {
-                if let Some(from) = outside.stdin {
-                    let to = master.try_clone().map_err(|e| Error::System("duplicate the terminal", e))?;
-                    pump.input = Some(Input::new(from, to, true)?);
-                }
+                let to = master.try_clone().map_err(|e| Error::System("duplicate the terminal", e))?;
+                pump.input = Some(Input::new(outside.stdin, to, true)?);
                 pump.outputs.push(Output {
                     stream: Stream::Stdout,
                     from: master,
@@ -124,6 +136,22 @@ impl<'a> Pump<'a> {
             }
         }
         Ok(pump)
+    }
+
+    /// Serves those who are attached, and asks after the container's health.
+    pub fn serve(&mut self, container: &'a Container, hub: &'a mut Hub, clock: Option<&'a mut Clock>) {
+        self.service = Some(Service { container, hub, clock });
+    }
+
+    /// Carries what is there of a container that has ended.
+    pub fn drain(mut self) -> Result<(), Error> {
+        while !self.outputs.is_empty() {
+            for index in 0..self.outputs.len() {
+                self.carry(index)?;
+            }
+            self.outputs.retain(|output| !output.closed);
+        }
+        self.log.as_mut().map_or(Ok(()), Writer::finish)
     }
 
     /// Runs until the process has ended and all it printed has been carried out; returns its exit code.
@@ -143,6 +171,7 @@ impl<'a> Pump<'a> {
             for index in ready.outputs {
                 self.carry(index)?;
             }
+            self.attend_to(ready.doors);
             self.outputs.retain(|output| !output.closed);
             if ready.ended && ended.is_none() {
                 ended = Some(process.wait().map_err(|e| Error::System("wait for the container", e))?);
@@ -164,19 +193,29 @@ impl<'a> Pump<'a> {
         if let Some(signals) = self.signals {
             add(Role::Signals, signals.as_fd(), PollFlags::IN);
         }
-        for (index, output) in self.outputs.iter().enumerate() {
-            add(Role::Output(index), output.from.as_fd(), PollFlags::IN);
-        }
-        match &self.input {
-            Some(input) if !input.pending.is_empty() => {
-                add(Role::InputSpace, input.to.as_fd(), PollFlags::OUT);
+        let service = self.service.as_ref();
+        if !service.is_some_and(|service| service.hub.is_full()) {
+            for (index, output) in self.outputs.iter().enumerate() {
+                add(Role::Output(index), output.from.as_fd(), PollFlags::IN);
             }
-            Some(input) if !input.ended => add(Role::Input, input.from, PollFlags::IN),
+        }
+        let typed = self.input.as_ref().map_or(0, |input| input.pending.len());
+        match &self.input {
+            Some(input) if typed > 0 => add(Role::InputSpace, input.to.as_fd(), PollFlags::OUT),
+            Some(Input { from: Some(from), ended: false, .. }) => add(Role::Input, *from, PollFlags::IN),
             _ => {}
         }
+        for (door, fd, flags) in service.into_iter().flat_map(|service| service.hub.doors()) {
+            let flags = if typed > TYPED { flags - PollFlags::IN } else { flags };
+            add(Role::Door(door), fd, flags);
+        }
+        let timeout = service.and_then(|service| service.clock.as_ref()).map(|clock| {
+            let left = clock.next().saturating_duration_since(Instant::now());
+            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
+        });
         let (roles, mut fds): (Vec<Role>, Vec<PollFd<'_>>) = set.into_iter().unzip();
         loop {
-            match poll(&mut fds, None) {
+            match poll(&mut fds, timeout.as_ref()) {
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
                 Err(e) => return Err(Error::System("wait for the container's streams", e.into())),
@@ -201,8 +240,9 @@ impl<'a> Pump<'a> {
 
     fn read_input(&mut self) {
         let Some(input) = &mut self.input else { return };
+        let Some(from) = input.from else { return };
         let mut buffer = vec![0; CHUNK];
-        match rustix::io::read(input.from, &mut buffer[..]) {
+        match rustix::io::read(from, &mut buffer[..]) {
             Ok(0) | Err(Errno::IO) => {
                 input.ended = true;
                 if !input.terminal {
@@ -225,6 +265,38 @@ impl<'a> Pump<'a> {
             // The container no longer reads.
             Err(_) => self.input = None,
         }
+        let is_over = |input: &Input<'_>| input.ended && input.pending.is_empty() && !input.terminal;
+        if self.input.as_ref().is_some_and(is_over) {
+            self.input = None;
+        }
+    }
+
+    /// Deals with those who are attached, and with the clock.
+    fn attend_to(&mut self, doors: Vec<Door>) {
+        let Some(service) = &mut self.service else { return };
+        let wishes: Vec<Wish> = doors.into_iter().flat_map(|door| service.hub.serve(door)).collect();
+        service.hub.clear();
+        if let Some(clock) = &mut service.clock {
+            clock.tick(service.container);
+        }
+        let once = service.container.record.options.stdin_once;
+        for wish in wishes {
+            match (wish, &mut self.input) {
+                (Wish::Input(data), Some(input)) if !input.ended => input.pending.extend_from_slice(&data),
+                (Wish::EndOfInput, Some(input)) if once => input.ended = true,
+                (Wish::Size(columns, rows), _) => {
+                    let size = rustix::termios::Winsize {
+                        ws_col: columns,
+                        ws_row: rows,
+                        ws_xpixel: 0,
+                        ws_ypixel: 0,
+                    };
+                    let _ = self.console.map(|console| rustix::termios::tcsetwinsize(console, size));
+                }
+                _ => {}
+            }
+        }
+        self.write_input();
     }
 
     /// Carries one piece of output; at its end, or when nobody takes it, the stream is closed.
@@ -243,6 +315,9 @@ impl<'a> Pump<'a> {
         if let Some(log) = &mut self.log {
             log.write(output.stream, &buffer[..read])?;
         }
+        if let Some(service) = &mut self.service {
+            service.hub.tell(output.stream, &buffer[..read]);
+        }
         if let Some(to) = output.to
             && write_all(to, &buffer[..read]).is_err()
         {
@@ -253,7 +328,7 @@ impl<'a> Pump<'a> {
 }
 
 impl<'a> Input<'a> {
-    fn new(from: BorrowedFd<'a>, to: OwnedFd, terminal: bool) -> Result<Input<'a>, Error> {
+    fn new(from: Option<BorrowedFd<'a>>, to: OwnedFd, terminal: bool) -> Result<Input<'a>, Error> {
         rustix::io::ioctl_fionbio(&to, true)
             .map_err(|e| Error::System("prepare the container's standard input", e.into()))?;
         Ok(Input { from, to, pending: Vec::new(), ended: false, terminal })
@@ -267,6 +342,7 @@ struct Ready {
     input: bool,
     input_space: bool,
     outputs: Vec<usize>,
+    doors: Vec<Door>,
 }
 
 impl Ready {
@@ -277,6 +353,7 @@ impl Ready {
             Role::Output(index) => self.outputs.push(index),
             Role::Input => self.input = true,
             Role::InputSpace => self.input_space = true,
+            Role::Door(door) => self.doors.push(door),
         }
         self
     }
@@ -288,19 +365,5 @@ enum Role {
     Output(usize),
     Input,
     InputSpace,
-}
-
-fn write_all(to: BorrowedFd<'_>, mut data: &[u8]) -> io::Result<()> {
-    while !data.is_empty() {
-        match rustix::io::write(to, data) {
-            Ok(written) => data = &data[written..],
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => {
-                let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
-                let _ = poll(&mut fds, None);
-            }
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
+    Door(Door),
 }

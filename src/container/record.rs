@@ -57,6 +57,9 @@ pub struct Running {
     pub cgroup: String,
     /// The ids of its user namespace; none in the host's.
     pub maps: Option<IdMaps>,
+    /// How often its monitor has started it again.
+    #[serde(default)]
+    pub restarts: u32,
     /// It runs in the user namespace of an ordinary user.
     #[serde(default)]
     pub nested: bool,
@@ -121,10 +124,17 @@ impl Container {
         if let Some(exit) = self.exit()? {
             return Ok(Status::Exited(exit));
         }
-        match self.running_record()? {
+        match self.last_run()? {
             None => Ok(Status::Created),
             Some(running) if running.process.is_alive() => Ok(Status::Running(running)),
-            // The supervisor may be about to write the exit record; read once more.
+            // Its supervisor still has something to do, such as to log the last of what it printed.
+            Some(running) if running.process.is_of_this_boot() && self.is_supervised() => {
+                match self.exit()? {
+                    Some(exit) => Ok(Status::Exited(exit)),
+                    None => Ok(Status::Running(running)),
+                }
+            }
+            // Read once more: it may have been written just now.
             Some(_) => Ok(Status::Exited(self.exit()?.unwrap_or_else(Exit::unknown))),
         }
     }
@@ -145,8 +155,11 @@ impl Container {
         read_json(&self.path("exit.json"))
     }
 
-    /// What was running last, whether it still is or not.
-    pub(super) fn running_record(&self) -> Result<Option<Running>, Error> {
+    /// What was running last, whether it still is or not; none if it was never started.
+    ///
+    /// # Errors
+    /// When the record is damaged.
+    pub fn last_run(&self) -> Result<Option<Running>, Error> {
         read_json(&self.path("state.json"))
     }
 
@@ -161,6 +174,14 @@ impl Container {
     /// A file of the container.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// Whether a supervisor holds its lock.
+    pub(super) fn is_supervised(&self) -> bool {
+        use rustix::fs::FlockOperation;
+        // It is not made, since the directory may be about to be removed, the lock already.
+        let Ok(file) = File::open(self.path("lock")) else { return self.dir.exists() };
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
     /// Takes the supervisor's lock, which dies with its holder; none when another process has it.

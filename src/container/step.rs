@@ -10,12 +10,12 @@ use oci_spec::image::Config;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
+use super::attached::{console_of, raw_terminal};
 use super::create::{Created, create_recorded};
 use super::error::Error;
 use super::files::on;
 use super::id::new_id;
 use super::launch::{Environment, LaunchOptions, Launched, Source, launch_from};
-use super::monitor::{console_of, raw_terminal};
 use super::options::Options;
 use super::pump::{Outside, Pump, receive_signals};
 use super::record::{Container, Record};
@@ -142,7 +142,12 @@ impl Workplace {
         self.container.record.options = Options { auto_remove: true, ..options };
         let rootfs = StepRoot { snapshot: &layers, given };
         let source = Source { snapshot: &layers, rootfs: &rootfs, config };
-        launch_from(env, &self.container, LaunchOptions { stdin, die_with_parent: true }, Some(source))
+        launch_from(
+            env,
+            &self.container,
+            LaunchOptions { stdin, die_with_parent: true, restarts: 0 },
+            Some(source),
+        )
     }
 
     /// Takes away what the last step has changed, so that the next one starts anew: the directory that is an overlay's

@@ -10,12 +10,16 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::error::Error;
 use super::exit::Exit;
 use super::launch::Environment;
+use super::pause::thaw_if_paused;
 use super::record::{Container, Running, Status};
+use super::state::{Mark, State};
 use super::teardown::sweep;
 use crate::kernel::process::pidfd_send_signal;
 
 /// How long a supervisor has to record an end after the process is gone.
 const RECORD_GRACE: Duration = Duration::from_secs(10);
+/// How long a container may take to stop, unless it was told otherwise.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// Asks a container to stop with its stop signal (or `signal`), and kills it when it is still there after `grace`.
 /// Returns false when it was not running.
@@ -26,11 +30,49 @@ pub fn stop(
     env: &Environment,
     container: &Container,
     signal: Option<i32>,
-    grace: Duration,
+    grace: Option<Duration>,
 ) -> Result<bool, Error> {
-    let Status::Running(running) = container.status()? else { return Ok(false) };
+    stop_for(env, container, signal, grace, Some(Mark::Stopped))
+}
+
+/// The same for a machine that goes down: what its restart policy wants to run is started again with it.
+///
+/// # Errors
+/// As [`stop`].
+pub fn stop_for_shutdown(
+    env: &Environment,
+    container: &Container,
+    grace: Option<Duration>,
+) -> Result<bool, Error> {
+    container.mark(Mark::Again)?;
+    let stopped = stop_for(env, container, None, grace, None);
+    container.unmark(Mark::Again)?;
+    // That is for its supervisor, which was told that there is more to come.
+    if stopped.is_ok() && container.dir.exists() {
+        super::ending::remove_if_asked(env, container)?;
+    }
+    stopped
+}
+
+/// Ends a container for a reason that its supervisor is told by a mark.
+pub(super) fn stop_for(
+    env: &Environment,
+    container: &Container,
+    signal: Option<i32>,
+    grace: Option<Duration>,
+    mark: Option<Mark>,
+) -> Result<bool, Error> {
+    if !is_active(container)? {
+        return Ok(false);
+    }
+    mark.map_or(Ok(()), |mark| container.mark(mark))?;
+    let Status::Running(running) = container.status()? else {
+        return end_pause(container).map(|()| true);
+    };
     let Some(pidfd) = open(&running)? else { return Ok(false) };
     send(&pidfd, signal.unwrap_or(container.record.stop_signal))?;
+    thaw_if_paused(&running)?;
+    let grace = grace.or(container.record.options.stop_timeout.map(Duration::from_secs)).unwrap_or(GRACE);
     if !ended_within(&pidfd, Some(grace))? {
         send(&pidfd, libc::SIGKILL)?;
         ended_within(&pidfd, None)?;
@@ -39,21 +81,43 @@ pub fn stop(
     Ok(true)
 }
 
+/// Whether it runs, or is about to run again.
+fn is_active(container: &Container) -> Result<bool, Error> {
+    Ok(matches!(container.state()?, State::Running | State::Paused | State::Restarting))
+}
+
+/// Ends the pause of a monitor that is about to start its container again: it looks at the marks when somebody comes.
+fn end_pause(container: &Container) -> Result<(), Error> {
+    let deadline = Instant::now() + RECORD_GRACE;
+    while container.is_supervised() && Instant::now() < deadline {
+        super::packet::connect_to(&container.dir)?;
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
+
 /// Sends a signal to a container's first process.
 ///
 /// # Errors
 /// [`Error::NotRunning`] when it is not running.
 pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
     let running = container.require_running()?;
+    // Docker: who kills it, or asks it to stop, does not want it back.
+    if [libc::SIGKILL, container.record.stop_signal].contains(&signal) {
+        container.mark(Mark::Stopped)?;
+    }
     match open(&running)? {
-        Some(pidfd) => send(&pidfd, signal),
+        Some(pidfd) => {
+            send(&pidfd, signal)?;
+            if signal == libc::SIGKILL { thaw_if_paused(&running) } else { Ok(()) }
+        }
         None => Err(Error::NotRunning(container.record.name.clone())),
     }
 }
 
 /// Kills a container and waits until its end is recorded.
 pub(super) fn kill_and_wait(env: &Environment, container: &Container) -> Result<(), Error> {
-    stop(env, container, Some(libc::SIGKILL), Duration::ZERO).map(drop)
+    stop(env, container, Some(libc::SIGKILL), Some(Duration::ZERO)).map(drop)
 }
 
 /// Waits until a container has ended and returns how.
@@ -75,8 +139,11 @@ fn wait_for_record(env: &Environment, container: &Container) -> Result<Exit, Err
     let mut last = None;
     loop {
         last = container.exit()?.or(last);
-        let supervised = container.dir.exists() && container.try_lock().is_ok_and(|lock| lock.is_none());
-        if !supervised || Instant::now() > deadline {
+        if last.as_ref().is_some_and(|exit: &Exit| exit.next_start.is_some()) {
+            // Its supervisor stays.
+            break;
+        }
+        if !container.is_supervised() || Instant::now() > deadline {
             break;
         }
         std::thread::sleep(Duration::from_millis(2));

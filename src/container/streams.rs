@@ -39,6 +39,15 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// Those of a container whose streams are lost.
+    pub fn nowhere() -> Result<Streams, Error> {
+        let end = || pipe_with(PipeFlags::CLOEXEC).map_err(|e| Error::System("make a pipe", e.into()));
+        // Their other ends are closed at once.
+        Ok(Streams::Pipes { stdin: None, stdout: end()?.0, stderr: end()?.0 })
+    }
+}
+
 /// The container's ends of its standard streams, and ours; with a terminal, ours comes later. `owner` are user and
 /// group on the host.
 pub fn open_io(tty: bool, stdin: bool, owner: (u32, u32)) -> Result<(Io, Option<Streams>), Error> {
@@ -69,4 +78,21 @@ fn pipe((uid, gid): (u32, u32)) -> Result<(OwnedFd, OwnedFd), Error> {
         result => result.map_err(failed)?,
     }
     Ok((read, write))
+}
+
+/// The ends of a container's process that prints to one pipe, and the pipe's other end.
+pub fn one_pipe(owner: (u32, u32)) -> Result<(Io, OwnedFd), Error> {
+    let (read, write) = pipe(owner)?;
+    let stderr = write.try_clone().map_err(|e| Error::System("duplicate a pipe", e))?;
+    Ok((Io::Fds { stdin: null()?, stdout: write, stderr }, read))
+}
+
+/// The ends of a process that nobody hears.
+pub fn nowhere() -> Result<Io, Error> {
+    Ok(Io::Fds { stdin: null()?, stdout: null()?, stderr: null()? })
+}
+
+fn null() -> Result<OwnedFd, Error> {
+    let path = Path::new("/dev/null");
+    File::options().read(true).write(true).open(path).map(OwnedFd::from).map_err(on("open", path))
 }

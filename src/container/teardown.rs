@@ -7,8 +7,10 @@ use super::error::Error;
 use super::exit::Exit;
 use super::files::on;
 use super::launch::{Environment, endpoint};
+use super::monitor::adopt;
 use super::record::{Container, Running};
 use super::remove::remove_volumes;
+use super::state::Mark;
 use crate::network;
 use crate::runtime::cgroup::Cgroup;
 
@@ -26,7 +28,7 @@ pub struct Down {
 /// The first failure; the other steps are tried all the same.
 pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error> {
     let id = &container.record.id;
-    let running = container.running_record()?;
+    let running = container.last_run()?;
     let mut down = Down::default();
     let mut first = Ok(());
     let mut step = |result: Result<(), Error>| {
@@ -75,7 +77,9 @@ pub fn teardown_and_remove(env: &Environment, container: &Container) -> Result<(
 /// # Errors
 /// As [`teardown_and_remove`].
 pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
-    env.containers.release_name(&container.record.name, &container.record.id)?;
+    // It may have been renamed.
+    let name = Container::load(&container.dir)?.map_or(container.record.name.clone(), |c| c.record.name);
+    env.containers.release_name(&name, &container.record.id)?;
     remove_dir(&container.dir)?;
     match container.record.options.auto_remove {
         true => remove_volumes(env, container),
@@ -98,7 +102,7 @@ fn remove_dir(dir: &std::path::Path) -> Result<(), Error> {
 }
 
 /// Looks after containers whose supervisor is gone: records their end, takes them down, removes those that were
-/// to be removed. One that still runs without a supervisor is left running.
+/// to be removed. One that still runs gets another monitor.
 ///
 /// # Errors
 /// When the containers cannot be listed; a single one's failure is only logged.
@@ -111,21 +115,33 @@ pub fn sweep(env: &Environment) -> Result<(), Error> {
     Ok(())
 }
 
-fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
+/// The same for one container that a command is about: one that runs gets another monitor.
+///
+/// # Errors
+/// When it cannot be mended.
+pub fn mend(env: &Environment, container: &Container) -> Result<(), Error> {
+    sweep_one(env, &container.dir)
+}
+
+pub(super) fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
     let Some(container) = Container::load(dir)? else { return sweep_half_made(env, dir) };
-    let Some(_lock) = container.try_lock()? else { return Ok(()) };
-    let (running, exit) = (container.running_record()?, container.exit()?);
+    let Some(lock) = container.try_lock()? else { return Ok(()) };
+    let (running, exit) = (container.last_run()?, container.exit()?);
     match (&running, &exit) {
-        (Some(running), None) if running.process.is_alive() => return Ok(()),
+        (Some(running), None) if running.process.is_alive() => return adopt(&container, lock),
         (Some(_), None) => {
             let down = teardown(env, &container)?;
             let mut exit = Exit::unknown();
             exit.oom_killed = down.oom_killed;
             container.write_exit(&exit)?;
         }
+        (_, Some(exit)) if exit.next_start.is_some() => {
+            let exit = Exit { next_start: None, ..exit.clone() };
+            container.write_exit(&exit)?;
+        }
         _ => {}
     }
-    if container.record.options.auto_remove {
+    if container.record.options.auto_remove && !container.is_marked(Mark::Idle) {
         teardown_and_remove(env, &container)?;
     }
     Ok(())

@@ -20,7 +20,7 @@ impl<'a> RawTerminal<'a> {
         let saved = tcgetattr(fd).map_err(|e| Error::System("read the terminal's settings", e.into()))?;
         let mut raw = saved.clone();
         raw.make_raw();
-        tcsetattr(fd, OptionalActions::Flush, &raw)
+        tcsetattr(fd, OptionalActions::Now, &raw)
             .map_err(|e| Error::System("set the terminal to raw mode", e.into()))?;
         Ok(RawTerminal { fd, saved })
     }
@@ -28,7 +28,7 @@ impl<'a> RawTerminal<'a> {
 
 impl Drop for RawTerminal<'_> {
     fn drop(&mut self) {
-        let _ = tcsetattr(self.fd, OptionalActions::Flush, &self.saved);
+        let _ = tcsetattr(self.fd, OptionalActions::Now, &self.saved);
     }
 }
 

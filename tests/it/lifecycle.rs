@@ -117,10 +117,11 @@ fn exec_joins_a_running_container() {
 #[test]
 fn kill_sends_any_signal_and_rm_needs_force() {
     let lay = Lay::new();
-    start(&lay, "sig", "trap 'echo caught' HUP; while :; do sleep 0.05; done");
+    start(&lay, "sig", "trap 'echo caught' HUP; echo ready; while :; do sleep 0.05; done");
+    eventually("it can be caught", || lay.ok(&["logs", "sig"]) == "ready");
     lay.run(&["rm", "sig"]).fails(1, "is running");
     lay.ok(&["kill", "-s", "HUP", "sig"]);
-    eventually("the signal arrives", || lay.ok(&["logs", "sig"]) == "caught");
+    eventually("the signal arrives", || lay.ok(&["logs", "sig"]) == "ready\ncaught");
     lay.run(&["kill", "-s", "NONSENSE", "sig"]).fails(1, "NONSENSE");
     lay.ok(&["rm", "-f", "sig"]);
     lay.run(&["rm", "sig"]).fails(1, "no such container");

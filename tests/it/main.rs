@@ -13,6 +13,7 @@ mod forms;
 mod groups;
 mod images;
 mod isolation;
+mod life;
 mod lifecycle;
 mod memory;
 mod network;

@@ -106,6 +106,24 @@ pub fn pidfd_send_signal(pidfd: impl AsFd, signal: i32) -> Result<(), Errno> {
     sys::pidfd_send_signal(pidfd.as_fd(), signal)
 }
 
+/// The exit code, or 128 and the signal's number, of a process that has ended and that its parent has waited for; none while it
+/// has not (`PIDFD_GET_INFO`, Linux 6.15).
+///
+/// # Errors
+/// `ENOTTY` or `EINVAL` where the kernel does not tell.
+pub fn exit_status(pidfd: impl AsFd) -> Result<Option<i32>, Errno> {
+    let status = sys::pidfd_exit_status(pidfd.as_fd())?;
+    Ok(status.map(exit_code))
+}
+
+/// The exit code that a wait status (wait(2)) holds, or 128 and the signal's number.
+pub fn exit_code(status: i32) -> i32 {
+    match status & 0x7f {
+        0 => (status >> 8) & 0xff,
+        signal => 128 + signal,
+    }
+}
+
 /// Marks all descriptors from `first` on to be closed by the next exec.
 ///
 /// # Errors

@@ -65,6 +65,34 @@ pub(super) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// The kernel's `struct pidfd_info`, first version (`include/uapi/linux/pidfd.h`).
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// `PIDFD_GET_INFO`: `_IOWR(0xFF, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::c_ulong = 0xC000_FF0B | ((size_of::<PidfdInfo>() as libc::c_ulong) << 16);
+/// `PIDFD_INFO_EXIT`.
+const EXIT: u64 = 1 << 3;
+
+/// The wait status of a process that is gone.
+pub(super) fn pidfd_exit_status(pidfd: BorrowedFd<'_>) -> Result<Option<i32>, Errno> {
+    let mut info = PidfdInfo { mask: EXIT, ..PidfdInfo::default() };
+    // SAFETY: the request's size is that of `info`, which lives through the call and may hold any bits.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, std::ptr::from_mut(&mut info)) };
+    match (result, last_errno()) {
+        (0, _) => Ok((info.mask & EXIT != 0).then_some(info.exit_code)),
+        // It has ended, and its parent does not know yet.
+        (_, Errno::SRCH) => Ok(None),
+        (_, e) => Err(e),
+    }
+}
+
 /// The kernel's `struct sched_attr`, first version (`include/uapi/linux/sched/types.h`).
 #[repr(C)]
 struct SchedAttr {
