@@ -51,6 +51,10 @@ pub struct Options {
     pub keep_failed: bool,
     /// How registries are reached.
     pub access: Access,
+    /// All that follows the last `FROM` becomes one layer.
+    pub squash: bool,
+    /// The image gets no names and is not kept: its files go elsewhere.
+    pub nameless: bool,
 }
 
 impl Options {

@@ -1,7 +1,6 @@
 //! The command line: one file a command, with its flags, its calls and its printing.
 
 mod build;
-mod build_progress;
 mod check;
 mod commit;
 mod context;

@@ -10,23 +10,20 @@ use super::Session;
 use crate::build::cache::{Last, Made, StepRecord};
 use crate::build::error::Error;
 use crate::build::export::{self, Document};
+use crate::build::plan::Origin;
 use crate::build::state::{Part, State, chain};
 use crate::image::{self, Image};
 
 /// A record that was used is marked as such at most so often, in seconds.
 const TOUCH: u64 = 3600;
 
-/// An image that was built.
-#[derive(Clone, Debug)]
-pub struct Built {
-    /// Digest of its configuration: Docker's image id.
-    pub id: Digest,
-    /// Digest of its manifest.
-    pub manifest: Digest,
-    /// Its names.
-    pub names: Vec<String>,
+/// The image of the target.
+#[derive(Debug)]
+pub struct Finished {
     /// The image.
     pub image: Image,
+    /// Its names.
+    pub names: Vec<String>,
 }
 
 /// What stages have told of their steps.
@@ -138,24 +135,46 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 /// Makes the image of the target and gives it its names.
-pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> Result<Built, Error> {
+pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> Result<Finished, Error> {
     let lost = || Error::Lost(" (a layer did not come into the store)".to_owned());
     let target = session.plan.target().ok_or_else(lost)?;
     let state = session.stage(target.index)?;
-    let state = remembered.settle(&state).ok_or_else(lost)?;
+    let mut state = remembered.settle(&state).ok_or_else(lost)?;
+    if session.options.squash {
+        state = export::squash(session.env, session.form, lease, &state, below(session))?;
+    }
     let document = export::document(&state, &session.options.labels);
     let store = &session.env.store;
-    let (id, descriptor) = export::keep(store, lease, &document)?;
-    for name in &session.options.tags {
+    let (_, descriptor) = export::keep(store, lease, &document)?;
+    let names = match session.options.nameless {
+        true => Vec::new(),
+        false => session.options.tags.clone(),
+    };
+    for name in &names {
         store.tag(name, descriptor.clone()).map_err(Error::from)?;
     }
-    if session.options.tags.is_empty() {
+    if names.is_empty() && !session.options.nameless {
         store.tag_nameless(descriptor.clone()).map_err(Error::from)?;
     }
     store.flush_index();
-    let names = session.options.tags.clone();
     let image = image::load(store, names.first().cloned(), descriptor)?;
-    Ok(Built { id, manifest: image.manifest, names, image })
+    Ok(Finished { image, names })
+}
+
+/// How many layers and entries of the history the target has of what its `FROM` names.
+fn below(session: &Session<'_>) -> (usize, usize) {
+    let Some(target) = session.plan.target() else { return (0, 0) };
+    match &target.base {
+        Origin::Stage(index) => {
+            session.done.get(index).map_or((0, 0), |state| (state.parts.len(), state.history.len()))
+        }
+        Origin::Image(name) => {
+            let image = session.images.get(&super::bases::key(name, &target.platform));
+            let known = |image: &Image| image.config.history().as_ref().map_or(0, Vec::len);
+            image.map_or((0, 0), |image| (image.layers.len(), known(image)))
+        }
+        _ => (0, 0),
+    }
 }
 
 /// The image after a step, by the step's id.

@@ -10,10 +10,10 @@ mod worker;
 
 use std::path::Path;
 
-use lay_store::{LayerForm, Store};
+use lay_store::{LayerForm, Lease, Store};
 
 pub use event::{Event, How, Progress};
-pub use finish::{Built, Remembered};
+pub use finish::{Finished, Remembered};
 pub use schedule::Scene;
 pub use session::Session;
 
@@ -21,9 +21,22 @@ use super::cache::Loading;
 use super::containerfile::{Containerfile, ParseError};
 use super::context::{self, Context};
 use super::error::{Error, report};
+use super::lint;
 use super::options::Options;
 use super::plan::{Plan, PlanError, Warning};
 use crate::container::{Environment, Workplace};
+use crate::image::Image;
+
+/// An image that was built.
+#[derive(Debug)]
+pub struct Built {
+    /// The image.
+    pub image: Image,
+    /// Its names.
+    pub names: Vec<String>,
+    /// Keeps it in the store, which has no name for it if the user wants its files elsewhere.
+    pub lease: Lease,
+}
 
 /// Why a build failed, and what is left of it.
 #[derive(Debug)]
@@ -54,8 +67,23 @@ pub fn build(
     // It takes a while, and happens meanwhile.
     let loading = Loading::begin(&env.store)?;
     let home = Home::of(env, request)?;
+    let result = build_from(env, form, request, options, progress, loading, &home);
+    home.remove(env)?;
+    result
+}
+
+fn build_from(
+    env: &Environment,
+    form: LayerForm,
+    request: &context::Request,
+    options: &Options,
+    progress: &mut dyn Progress,
+    loading: Loading,
+    home: &Home,
+) -> Result<Built, Failure> {
     let context = Context::open(request, home.dir(), env.store.layer_room()?)?;
     let file = parse(&context)?;
+    lint::enforce(&env.store, &context, &file, options)?;
     let plan = Plan::new(&file, &options.request).map_err(|error| plan_error(&context, error))?;
     for warning in &plan.warnings {
         progress.event(&Event::Note(warning_text(warning)));
@@ -74,7 +102,24 @@ pub fn build(
         images,
         done: std::collections::BTreeMap::new(),
     };
-    let result = schedule::run(session, &lease, progress);
+    schedule::run(session, &lease, progress).map(|Finished { image, names }| Built { image, names, lease })
+}
+
+/// Checks a Containerfile instead of building it; gives what was found, each with its line.
+///
+/// # Errors
+/// With the message for the user.
+pub fn check_file(
+    env: &Environment,
+    request: &context::Request,
+    options: &Options,
+) -> Result<Vec<String>, Error> {
+    let home = Home::of(env, request)?;
+    let result = Context::open(request, home.dir(), env.store.layer_room()?).and_then(|context| {
+        let file = parse(&context)?;
+        let findings = lint::lint(&env.store, &context, &file, options)?;
+        Ok(lint::lines(&context, &findings))
+    });
     home.remove(env)?;
     result
 }
@@ -127,6 +172,6 @@ impl Home {
 ///
 /// # Errors
 /// When the store fails.
-pub fn step_image(store: &Store, id: &str) -> Result<Option<crate::image::Image>, Error> {
+pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
     finish::step_image(store, id)
 }

@@ -1,8 +1,15 @@
 //! What a build gives: an image in the store, and files elsewhere.
 
 mod directory;
+mod files;
+mod local;
+mod output;
+mod squash;
 
 pub use directory::write_directory;
+pub use files::{write_local, write_tar};
+pub use output::{Output, OutputError};
+pub use squash::squash;
 
 use std::collections::BTreeMap;
 
