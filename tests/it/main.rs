@@ -24,6 +24,7 @@ mod pushes;
 mod resources;
 mod rootless;
 mod run;
+mod samples;
 mod seccomp;
 mod security;
 mod support;
