@@ -164,6 +164,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// Results of builds cannot be had from elsewhere, or not be kept there.
+    #[error("cache {place}: {reason}")]
+    Cache {
+        /// Where.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// Something besides a step.
     #[error(transparent)]
     Other(#[from] StepError),

@@ -70,6 +70,13 @@ impl Loading {
 }
 
 impl Cache {
+    /// Takes in records that came from elsewhere, unless there are such already.
+    pub fn merge(&mut self, records: Vec<BuildRecord>) {
+        for record in records {
+            self.records.entry((record.kind, record.key.clone())).or_insert(record);
+        }
+    }
+
     /// What was made for a key.
     pub fn find(&self, key: &Digest) -> Option<Made> {
         self.get(BuildKind::Result, &key.hex())

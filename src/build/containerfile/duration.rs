@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a duration that is not negative. Nanoseconds are the finest.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let text = text.strip_prefix('+').unwrap_or(text);
     if text == "0" {
         return Some(Duration::ZERO);

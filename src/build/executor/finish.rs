@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Session;
-use crate::build::cache::{Last, Made, StepRecord};
+use crate::build::cache::{Carried, Last, Made, StepRecord};
 use crate::build::error::Error;
 use crate::build::export::{self, Document};
 use crate::build::plan::Origin;
@@ -24,6 +24,8 @@ pub struct Finished {
     pub image: Image,
     /// Its names.
     pub names: Vec<String>,
+    /// What its steps made.
+    pub carried: Carried,
 }
 
 /// What stages have told of their steps.
@@ -97,9 +99,9 @@ pub fn remember(session: &Session<'_>, remembered: &Remembered) -> Result<(), Er
     Ok(session.env.store.add_build_records(&new)?)
 }
 
-/// The records of one step.
-fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
-    let Some(diff_ids) = state.diff_ids() else { return };
+/// What a step is found by, and what it made.
+fn result(record: &StepRecord, state: &State) -> Option<(Vec<Digest>, Option<(Digest, u64)>)> {
+    let diff_ids = state.diff_ids()?;
     let below = match record.inputs.is_linked() {
         true => Digest::of(b""),
         false => chain(&diff_ids[..record.prefix.min(diff_ids.len())]),
@@ -108,6 +110,24 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
         Part::Stored { diff_id, blob } => Some((*diff_id, blob["size"].as_u64()?)),
         _ => None,
     });
+    Some(([record.inputs.key(below)].into_iter().chain(record.inputs.alias_key(below)).collect(), layer))
+}
+
+/// What the steps of a build made, for other machines.
+fn carried(remembered: &Remembered) -> Carried {
+    let mut carried = Carried::default();
+    for record in remembered.records.values().flatten() {
+        let Some(state) = remembered.settle(&record.state) else { continue };
+        let Some((keys, layer)) = result(record, &state) else { continue };
+        carried.results.extend(keys.into_iter().map(|key| (key.hex(), Made { layer })));
+        carried.seen.insert(record.inputs.weak().hex());
+    }
+    carried
+}
+
+/// The records of one step.
+fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
+    let Some((keys, layer)) = result(record, state) else { return };
     let made = json(&Made { layer });
     let now = BuildRecord::new(BuildKind::Result, String::new(), String::new(), None).used;
     let mut add = |kind, key: String, value: &str| {
@@ -121,10 +141,7 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
             new.push(BuildRecord::new(kind, key, value.to_owned(), layer));
         }
     };
-    add(BuildKind::Result, record.inputs.key(below).hex(), &made);
-    if let Some(alias) = record.inputs.alias_key(below) {
-        add(BuildKind::Result, alias.hex(), &made);
-    }
+    keys.into_iter().for_each(|key| add(BuildKind::Result, key.hex(), &made));
     add(BuildKind::Seen, record.inputs.weak().hex(), "true");
     let Document { config, layers } = export::document(state, &BTreeMap::new());
     add(BuildKind::Step, record.id.clone(), &json(&Kept { config, layers }));
@@ -158,7 +175,7 @@ pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> 
     }
     store.flush_index();
     let image = image::load(store, names.first().cloned(), descriptor)?;
-    Ok(Finished { image, names })
+    Ok(Finished { image, names, carried: carried(remembered) })
 }
 
 /// How many layers and entries of the history the target has of what its `FROM` names.

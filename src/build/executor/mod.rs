@@ -17,7 +17,7 @@ pub use finish::{Finished, Remembered};
 pub use schedule::Scene;
 pub use session::Session;
 
-use super::cache::Loading;
+use super::cache::{Carried, Loading};
 use super::containerfile::{Containerfile, ParseError};
 use super::context::{self, Context};
 use super::error::{Error, report};
@@ -91,6 +91,14 @@ fn build_from(
     let lease = env.store.lease()?;
     let texts = (context.name.as_str(), context.content.as_slice());
     let images = bases::find(env, form, texts, &plan, options, &lease, progress)?;
+    let mut cache = loading.end();
+    for place in &options.cache_from {
+        match Carried::fetch(&env.store, form, options, &lease, place) {
+            Ok(carried) => cache.merge(carried.records()),
+            // The first build finds none, and should not fail for that.
+            Err(error) => progress.event(&Event::Note(format!("warning: {}", crate::error::chain(&error)))),
+        }
+    }
     let session = Session {
         env,
         form,
@@ -98,11 +106,16 @@ fn build_from(
         plan: &plan,
         options,
         context: &context,
-        cache: loading.end(),
+        cache,
         images,
         done: std::collections::BTreeMap::new(),
     };
-    schedule::run(session, &lease, progress).map(|Finished { image, names }| Built { image, names, lease })
+    let Finished { image, names, carried } = schedule::run(session, &lease, progress)?;
+    for place in &options.cache_to {
+        progress.event(&Event::Note(format!("keeping results in {place}")));
+        carried.send(&env.store, form, options, place)?;
+    }
+    Ok(Built { image, names, lease })
 }
 
 /// Checks a Containerfile instead of building it; gives what was found, each with its line.

@@ -93,6 +93,12 @@ pub struct Build {
     /// Where the result goes: a directory, - for an archive of the files on stdout, or type=local|tar|oci|docker|image
     #[arg(short, long, value_name = "DIRECTORY|-|type=TYPE[,dest=PATH]")]
     output: Vec<String>,
+    /// Take results of earlier builds from there too: a name in a registry, or type=local,src=DIRECTORY
+    #[arg(long, value_name = "type=registry,ref=NAME|type=local,src=DIRECTORY")]
+    cache_from: Vec<String>,
+    /// Keep the results of this build's steps there too
+    #[arg(long, value_name = "type=registry,ref=NAME|type=local,dest=DIRECTORY")]
+    cache_to: Vec<String>,
     /// Make one layer of all that follows the last FROM
     #[arg(long)]
     squash: bool,
@@ -266,6 +272,8 @@ impl Build {
             epoch: epoch.transpose()?,
             keep_failed: context.debug,
             access: context.access(),
+            cache_from: values::places(&self.cache_from, "--cache-from", "src")?,
+            cache_to: values::places(&self.cache_to, "--cache-to", "dest")?,
             squash: self.squash,
             nameless: output::is_elsewhere(&output::parse(&self.output)?),
         })

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::build::SecretSource;
+use crate::build::cache::Place;
 use crate::cli::failure::Failure;
 use crate::container::NetworkMode;
 
@@ -34,6 +35,14 @@ pub fn pairs_from_here(texts: &[String]) -> BTreeMap<String, String> {
         None => Some((text.clone(), std::env::var(text).ok()?)),
     };
     texts.iter().filter_map(pair).collect()
+}
+
+/// Where results are kept; `path` is the key of a directory.
+pub fn places(texts: &[String], flag: &str, path: &'static str) -> Result<Vec<Place>, Failure> {
+    let place = |text: &String| {
+        Place::parse(text, path).map_err(|e| Failure::new(format!("invalid value '{text}' for {flag}: {e}")))
+    };
+    texts.iter().map(place).collect()
 }
 
 /// `id=ID[,src=FILE]` or `id=ID,env=VARIABLE`.
