@@ -1,6 +1,6 @@
 //! Checks of a Containerfile with all that is known of its context and of its base images.
 
-use super::check::{Findings, Knowledge, check};
+use super::check::{Finding, Findings, Knowledge, check};
 use super::containerfile::Containerfile;
 use super::context::Context;
 use super::error::{Error, report};
@@ -39,31 +39,26 @@ pub fn lint(
 
 /// Each finding with its line and where its rule is explained.
 pub fn lines(context: &Context, findings: &Findings) -> Vec<String> {
-    let line = |finding: &super::check::Finding| {
+    let line = |finding: &Finding| {
         let message = format!("{}: {} ({})", finding.rule, finding.message, finding.rule.url());
         report(&context.name, &context.content, finding.position, &message)
     };
     findings.list.iter().map(line).collect()
 }
 
-/// Fails where the file wants no findings (`# check=error=true`).
-pub(super) fn enforce(
-    store: &Store,
-    context: &Context,
-    file: &Containerfile,
-    options: &Options,
-) -> Result<(), Error> {
-    if file.directives.check.is_none() {
-        return Ok(());
+/// Each finding in a line, for a build that goes on all the same.
+///
+/// # Errors
+/// Where the file wants no findings (`# check=error=true`).
+pub fn warnings(context: &Context, findings: &Findings) -> Result<Vec<String>, Error> {
+    if findings.fatal {
+        let all = lines(context, findings).join("\n");
+        let report = format!("{all}\nthe file wants no such findings (# check=error=true)");
+        return Err(Error::Parse { report });
     }
-    let findings = lint(store, context, file, options)?;
-    match findings.fatal {
-        true => Err(Error::Parse {
-            report: format!(
-                "{}\nthe file wants no such findings (# check=error=true)",
-                lines(context, &findings).join("\n")
-            ),
-        }),
-        false => Ok(()),
-    }
+    let line = |finding: &Finding| {
+        let Finding { rule, position, message } = finding;
+        format!("warning: {}:{position}: {rule}: {message}", context.name)
+    };
+    Ok(findings.list.iter().map(line).collect())
 }

@@ -5,6 +5,7 @@
 
 mod archives;
 mod bad_input;
+mod build_bad_input;
 mod build_cache;
 mod build_outputs;
 mod builds;

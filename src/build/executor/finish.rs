@@ -100,7 +100,7 @@ pub fn remember(session: &Session<'_>, remembered: &Remembered) -> Result<(), Er
 }
 
 /// What a step is found by, and what it made.
-fn result(record: &StepRecord, state: &State) -> Option<(Vec<Digest>, Option<(Digest, u64)>)> {
+fn result(record: &StepRecord, state: &State) -> Option<(Vec<Digest>, Made)> {
     let diff_ids = state.diff_ids()?;
     let below = match record.inputs.is_linked() {
         true => Digest::of(b""),
@@ -110,7 +110,8 @@ fn result(record: &StepRecord, state: &State) -> Option<(Vec<Digest>, Option<(Di
         Part::Stored { diff_id, blob } => Some((*diff_id, blob["size"].as_u64()?)),
         _ => None,
     });
-    Some(([record.inputs.key(below)].into_iter().chain(record.inputs.alias_key(below)).collect(), layer))
+    let keys = [record.inputs.key(below)].into_iter().chain(record.inputs.alias_key(below));
+    Some((keys.collect(), Made { layer }))
 }
 
 /// What the steps of a build made, for other machines.
@@ -118,8 +119,8 @@ fn carried(remembered: &Remembered) -> Carried {
     let mut carried = Carried::default();
     for record in remembered.records.values().flatten() {
         let Some(state) = remembered.settle(&record.state) else { continue };
-        let Some((keys, layer)) = result(record, &state) else { continue };
-        carried.results.extend(keys.into_iter().map(|key| (key.hex(), Made { layer })));
+        let Some((keys, made)) = result(record, &state) else { continue };
+        carried.results.extend(keys.into_iter().map(|key| (key.hex(), made.clone())));
         carried.seen.insert(record.inputs.weak().hex());
     }
     carried
@@ -127,7 +128,7 @@ fn carried(remembered: &Remembered) -> Carried {
 
 /// The records of one step.
 fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
-    let Some((keys, layer)) = result(record, state) else { return };
+    let Some((keys, Made { layer })) = result(record, state) else { return };
     let made = json(&Made { layer });
     let now = BuildRecord::new(BuildKind::Result, String::new(), String::new(), None).used;
     let mut add = |kind, key: String, value: &str| {

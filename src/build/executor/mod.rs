@@ -83,14 +83,17 @@ fn build_from(
 ) -> Result<Built, Failure> {
     let context = Context::open(request, home.dir(), env.store.layer_room()?)?;
     let file = parse(&context)?;
-    lint::enforce(&env.store, &context, &file, options)?;
+    let findings = lint::lint(&env.store, &context, &file, options)?;
+    for warning in lint::warnings(&context, &findings)? {
+        progress.event(&Event::Note(warning));
+    }
     let plan = Plan::new(&file, &options.request).map_err(|error| plan_error(&context, error))?;
     for warning in &plan.warnings {
         progress.event(&Event::Note(warning_text(warning)));
     }
     let lease = env.store.lease()?;
     let texts = (context.name.as_str(), context.content.as_slice());
-    let images = bases::find(env, form, texts, &plan, options, &lease, progress)?;
+    let images = bases::find(env, form, texts, (&plan, &file.stages), options, &lease, progress)?;
     let mut cache = loading.end();
     for place in &options.cache_from {
         match Carried::fetch(&env.store, form, options, &lease, place) {
