@@ -170,3 +170,26 @@ fn failures_leave_nothing_and_secrets_stay_out() {
     assert_ne!(lay.run(&["build", "-t", "never", dir.to_str().unwrap()]).code, 0);
     lay.assert_clean();
 }
+
+#[test]
+fn a_source_that_is_a_symlink_is_what_it_leads_to() {
+    let lay = Lay::new();
+    let file = "FROM busybox AS other
+RUN echo there > /there && ln -s /there /absolute && ln -s ../there /etc/relative && ln -s /etc /directory
+FROM busybox
+COPY app/link /from-context
+ADD app/link /added
+COPY --from=other /absolute /etc/relative /copied/
+COPY --from=other /directory/relative /below
+RUN stat -c '%n %F' /from-context /added /copied/* /below && cat /from-context /added /copied/* /below
+";
+    let dir = context(&lay, file);
+    let told = build(&lay, &dir, &["--no-cache"]);
+    let expected = ["/from-context", "/added", "/copied/absolute", "/copied/relative", "/below"];
+    for name in expected {
+        assert!(told.contains(&format!(" {name} regular file")), "{told}");
+    }
+    assert_eq!(told.matches(" one\n").count(), 2, "{told}");
+    assert_eq!(told.matches(" there\n").count(), 3, "{told}");
+    lay.assert_clean();
+}

@@ -292,7 +292,7 @@ impl Placing<'_, '_> {
         if root.is_context {
             (node.owner, node.mtime) = (self.job.owner.unwrap_or((0, 0)), self.tree.time);
         }
-        node.xattrs = root.xattrs(path);
+        node.xattrs = root.xattrs(path, !matches!(node.kind, Kind::Symlink { .. }));
         if node.kind == Kind::File {
             let seen = Seen::of(stat);
             node.size = seen.size;
