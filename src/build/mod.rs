@@ -21,5 +21,5 @@ pub mod state;
 pub mod step;
 
 pub use error::{Error, StepError};
-pub use executor::{Built, Event, Failure, How, Progress, Scene, build, check_file, step_image};
+pub use executor::{Built, Event, Failure, How, Progress, Scene, build, check_file, is_step_id, step_image};
 pub use options::{Options, SecretSource};

@@ -9,6 +9,7 @@ use super::flags::CreateFlags;
 use super::output::line;
 use super::pull::{pull, reference, with_progress};
 use super::{USAGE, human};
+use crate::build;
 use crate::container::{self, Attach, Exit, Resources};
 use crate::image::{self, Image};
 use crate::kernel::userns;
@@ -105,7 +106,14 @@ impl Run {
     fn image(&self, context: &Context, store: &Store, name: &str) -> Result<Image, Failure> {
         let tried = || format!("cannot run {name}");
         if self.pull != When::Always {
-            match image::find(store, name) {
+            let found = match image::find(store, name) {
+                // Steps of builds have ids too.
+                Err(image::Error::NotFound(_)) if build::is_step_id(name) => build::step_image(store, name)
+                    .tried(tried)?
+                    .ok_or_else(|| image::Error::NotFound(name.to_string())),
+                found => found,
+            };
+            match found {
                 Err(image::Error::NotFound(_)) if self.pull == When::Missing => {}
                 found => return found.tried(tried),
             }

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::os::fd::AsFd;
 
 use super::Session;
-use crate::build::cache::{Carried, Last, Made, StepRecord};
-use crate::build::error::Error;
+use crate::build::cache::{Carried, Last, Loading, Made, StepRecord};
+use crate::build::error::{Error, StepError};
 use crate::build::export::{self, Document};
 use crate::build::plan::Origin;
 use crate::build::state::{Part, State, chain};
 use crate::image::{self, Image};
+use crate::kernel::process::{Cloned, clone, exit_now};
 
 /// A record that was used is marked as such at most so often, in seconds.
 const TOUCH: u64 = 3600;
@@ -97,6 +100,22 @@ pub fn remember(session: &Session<'_>, remembered: &Remembered) -> Result<(), Er
     let mut seen = BTreeSet::new();
     new.retain(|record| seen.insert((record.kind, record.key.clone())));
     Ok(session.env.store.add_build_records(&new)?)
+}
+
+/// The same by a process of its own: sled leaves threads behind, and this one is to start a container yet.
+pub fn remember_aside(session: &Session<'_>, remembered: &Remembered) -> Result<(), Error> {
+    let failed = |e| StepError::errno("start a process for", std::path::Path::new("the index"))(e);
+    match clone(0).map_err(failed)? {
+        Cloned::Child => {
+            let kept = remember(session, remembered);
+            exit_now(i32::from(kept.is_err()))
+        }
+        Cloned::Parent { pidfd, .. } => {
+            // What is not remembered is done again, no more.
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+            Ok(())
+        }
+    }
 }
 
 /// What a step is found by, and what it made.
@@ -197,11 +216,8 @@ fn below(session: &Session<'_>) -> (usize, usize) {
 
 /// The image after a step, by the step's id.
 pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
-    let records = store.build_records()?;
-    let found = records.into_iter().find(|record| record.kind == BuildKind::Step && record.key == id);
-    let Some(kept) = found.and_then(|record| serde_json::from_str::<Kept>(&record.value).ok()) else {
-        return Ok(None);
-    };
+    let cache = Loading::begin(store)?.end();
+    let Some(kept) = cache.get::<Kept>(BuildKind::Step, id) else { return Ok(None) };
     let lease = store.lease()?;
     let document = Document { config: kept.config, layers: kept.layers };
     let (_, descriptor) = export::keep(store, &lease, &document)?;

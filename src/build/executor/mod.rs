@@ -27,6 +27,9 @@ use super::plan::{Plan, PlanError, Warning};
 use crate::container::{Environment, Workplace};
 use crate::image::Image;
 
+/// Characters of a step's id.
+pub const STEP_ID: usize = 12;
+
 /// An image that was built.
 #[derive(Debug)]
 pub struct Built {
@@ -184,7 +187,13 @@ impl Home {
     }
 }
 
-/// The image after a step that an earlier build has carried out, by the step's id.
+/// Whether a word can be the id of a step.
+pub fn is_step_id(word: &str) -> bool {
+    word.len() == STEP_ID && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The image after a step that an earlier build has carried out, by the step's id. The caller must be single-threaded, and
+/// still is when this returns.
 ///
 /// # Errors
 /// When the store fails.

@@ -8,7 +8,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::child::{Child, spawn};
-use super::finish::{Finished, Remembered, finish, remember};
+use super::finish::{Finished, Remembered, finish, remember, remember_aside};
 use super::worker::Work;
 use super::{Event, Failure, How, Progress, Session, bases};
 use crate::build::error::{Error, StepError};
@@ -85,7 +85,10 @@ pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> 
     let result = build.stages(&plan.stages, &signals, progress);
     let env = build.session.env;
     // What was carried out before a failure counts for the next build.
-    let kept = remember(&build.session, &build.remembered);
+    let kept = match build.failed.is_some() && build.session.options.keep_failed {
+        true => remember_aside(&build.session, &build.remembered),
+        false => remember(&build.session, &build.remembered),
+    };
     let result = match (result, build.failure.take()) {
         (Err(error), _) | (Ok(()), Some(error)) => Err(error),
         (Ok(()), None) => kept.and_then(|()| finish(&build.session, &build.remembered, lease)),
