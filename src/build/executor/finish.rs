@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store};
+use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store, digest_of_value};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -152,10 +152,11 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
     let now = BuildRecord::new(BuildKind::Result, String::new(), String::new(), None).used;
     let mut add = |kind, key: String, value: &str| {
         let stale = session.cache.used(kind, &key).is_none_or(|used| now.saturating_sub(used) > TOUCH);
-        let same = || session.cache.get::<Value>(kind, &key).map(|old| old.to_string());
         let layer = layer.filter(|_| kind != BuildKind::Seen);
         let differs = || {
-            same().as_deref() != serde_json::from_str::<Value>(value).ok().map(|v| v.to_string()).as_deref()
+            let old = session.cache.get::<Value>(kind, &key);
+            let is = |text: &str| serde_json::from_str::<Value>(text).ok() == old;
+            !is(value) && (kind != BuildKind::Step || !is(&digest_of_value(value)))
         };
         if stale || differs() {
             new.push(BuildRecord::new(kind, key, value.to_owned(), layer));
@@ -216,7 +217,7 @@ fn below(session: &Session<'_>) -> (usize, usize) {
 
 /// The image after a step, by the step's id.
 pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
-    let cache = Loading::begin(store)?.end();
+    let cache = Loading::begin_whole(store)?.end();
     let Some(kept) = cache.get::<Kept>(BuildKind::Step, id) else { return Ok(None) };
     let lease = store.lease()?;
     let document = Document { config: kept.config, layers: kept.layers };

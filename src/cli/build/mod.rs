@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
+use super::flags::network;
 use super::limits::LimitFlags;
 use super::output::line;
 use super::pull::reference;
@@ -22,7 +23,7 @@ use crate::build::{self, Built, Error, Options, Progress};
 use crate::container::{Environment, Isolation, Security, parse_bytes, parse_ulimit};
 use crate::registry::Platform;
 use progress::{Plain, Quiet, show};
-use values::{agent, network, pairs, pairs_from_here, secret};
+use values::{agent, pairs, pairs_from_here, secret};
 
 const EXAMPLES: &str = "Examples:
   lay build -t app .                              an image from ./Containerfile or ./Dockerfile

@@ -7,17 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::build::SecretSource;
 use crate::build::cache::Place;
 use crate::cli::failure::Failure;
-use crate::container::NetworkMode;
-
-/// `default`, `none` or `host`.
-pub fn network(text: &str) -> Result<NetworkMode, Failure> {
-    match text {
-        "default" | "bridge" => Ok(NetworkMode::Bridge),
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
-        _ => Err(Failure::new(format!("invalid value '{text}' for --network: it is default, none or host"))),
-    }
-}
 
 /// `NAME=VALUE`; a name alone has an empty value.
 pub fn pairs(texts: &[String]) -> BTreeMap<String, String> {
