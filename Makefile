@@ -19,11 +19,12 @@ demo:
 	cargo build --release
 	scripts/demo
 
-# Measures lay beside docker, podman, containerd and runc where they are installed.
+# Measures lay beside docker, podman, buildah, containerd and runc where they are installed.
 bench:
 	scripts/install-deps bench
 	cargo build --release --bins --example floor
 	benches/run
+	benches/build
 
 # Runs every fuzz target for a minute.
 fuzz:
@@ -32,5 +33,5 @@ fuzz:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	if command -v shellcheck >/dev/null; then shellcheck -x scripts/* benches/run benches/large-image tests/vm/run .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x scripts/* benches/run benches/build benches/large-image tests/vm/run .ci/run; fi
 	if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; fi

@@ -164,6 +164,22 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// More instructions than a configuration can tell of.
+    #[error("the image's configuration has {size} bytes and can have {most}: it has too many instructions")]
+    Large {
+        /// What it has.
+        size: usize,
+        /// What readers take.
+        most: u64,
+    },
+    /// Results of builds cannot be had from elsewhere, or not be kept there.
+    #[error("cache {place}: {reason}")]
+    Cache {
+        /// Where.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// Something besides a step.
     #[error(transparent)]
     Other(#[from] StepError),

@@ -14,11 +14,12 @@ pub mod executor;
 pub mod expand;
 pub mod export;
 pub mod ignore;
+mod lint;
 pub mod options;
 pub mod plan;
 pub mod state;
 pub mod step;
 
 pub use error::{Error, StepError};
-pub use executor::{Built, Event, Failure, How, Progress, Scene, build, step_image};
+pub use executor::{Built, Event, Failure, How, Progress, Scene, build, check_file, is_step_id, step_image};
 pub use options::{Options, SecretSource};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::cache::Place;
 use super::plan;
 use crate::container::{Isolation, NetworkMode, Resources, Security};
 use crate::registry::{Access, Platform};
@@ -51,6 +52,14 @@ pub struct Options {
     pub keep_failed: bool,
     /// How registries are reached.
     pub access: Access,
+    /// Where results of steps are taken from, besides the store.
+    pub cache_from: Vec<Place>,
+    /// Where the results of this build's steps are kept too.
+    pub cache_to: Vec<Place>,
+    /// All that follows the last `FROM` becomes one layer.
+    pub squash: bool,
+    /// The image gets no names and is not kept: its files go elsewhere.
+    pub nameless: bool,
 }
 
 impl Options {

@@ -215,7 +215,8 @@ fn is_host(entry: &str) -> bool {
     })
 }
 
-fn network(text: &str) -> Result<NetworkMode, Failure> {
+/// `--network`.
+pub fn network(text: &str) -> Result<NetworkMode, Failure> {
     match text {
         "bridge" | "default" if userns::nested() => Ok(user_network()),
         "slirp4netns" if Slirp::is_there() => Ok(NetworkMode::User),

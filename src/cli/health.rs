@@ -56,7 +56,7 @@ impl HealthFlags {
 
 fn nanoseconds(flag: &str, text: &str) -> Result<u64, Failure> {
     let bad = |reason: &str| Failure::new(format!("invalid value '{text}' for {flag}: {reason}"));
-    let time = crate::build::containerfile::parse_duration(text)
+    let time = crate::build::containerfile::duration(text)
         .ok_or_else(|| bad("expected a duration such as 30s, 1m30s or 500ms"))?;
     match time {
         Duration::ZERO => Ok(0),

@@ -6,6 +6,7 @@ use lay_store::Store;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::pull::{pull, reference, with_progress};
+use crate::build;
 use crate::image::{self, Image};
 use crate::kernel::userns;
 
@@ -39,7 +40,14 @@ impl ImageFlags {
     pub fn image(&self, context: &Context, store: &Store, name: &str) -> Result<Image, Failure> {
         let tried = || format!("cannot run {name}");
         if self.pull != When::Always {
-            match image::find(store, name) {
+            let found = match image::find(store, name) {
+                // Steps of builds have ids too.
+                Err(image::Error::NotFound(_)) if build::is_step_id(name) => build::step_image(store, name)
+                    .tried(tried)?
+                    .ok_or_else(|| image::Error::NotFound(name.to_string())),
+                found => found,
+            };
+            match found {
                 Err(image::Error::NotFound(_)) if self.pull == When::Missing => {}
                 found => return found.tried(tried),
             }

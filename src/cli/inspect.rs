@@ -233,6 +233,7 @@ fn image_value(env: &Environment, image: &Image) -> Result<Value, image::Error> 
         "RepoDigests": digests,
         "Manifest": image.manifest,
         "Created": config["created"],
+        "Author": config["author"].as_str().unwrap_or_default(),
         "Architecture": config["architecture"],
         "Os": config["os"],
         "Variant": config["variant"],

@@ -2,7 +2,6 @@
 
 mod attach;
 mod build;
-mod build_progress;
 mod check;
 mod commit;
 mod context;

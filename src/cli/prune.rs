@@ -4,13 +4,14 @@ use std::io::{self, BufRead, IsTerminal};
 use std::time::Duration;
 
 use clap::Args;
-use lay_store::{PruneOptions, Pruned};
+use lay_store::{BuildPrune, PruneOptions, Pruned};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::human;
 use super::output::line;
-use crate::container::{self, Environment, Removed};
+use crate::build::containerfile::duration;
+use crate::container::{self, Environment, Removed, parse_bytes};
 
 /// Half-arrived blobs younger than this may still be asked for.
 const INGEST_AGE: Duration = Duration::from_secs(24 * 3600);
@@ -24,6 +25,15 @@ pub struct Prune {
     /// Also compressed layers of pulled images, which 'lay pull' can fetch again
     #[arg(long)]
     blobs: bool,
+    /// Also results of builds: all, or what --keep-storage and --filter leave
+    #[arg(long)]
+    build_cache: bool,
+    /// Of results of builds, keep those used last, up to this size, such as 10g
+    #[arg(long, value_name = "BYTES", requires = "build_cache")]
+    keep_storage: Option<String>,
+    /// until=DURATION, such as 24h: of results of builds, only those not used for so long
+    #[arg(long, value_name = "until=DURATION", requires = "build_cache")]
+    filter: Vec<String>,
     /// Only say what would be removed
     #[arg(long)]
     dry_run: bool,
@@ -54,6 +64,30 @@ impl Prune {
         Ok(0)
     }
 
+    /// Which results of builds go.
+    fn build_cache(&self) -> Result<Option<BuildPrune>, Failure> {
+        if !self.build_cache {
+            return Ok(None);
+        }
+        let keep = self.keep_storage.as_deref().map(|text| {
+            let bytes = parse_bytes(text).ok().and_then(|bytes| u64::try_from(bytes).ok());
+            bytes.ok_or_else(|| {
+                Failure::new(format!("invalid value '{text}' for --keep-storage: it is a size, such as 10g"))
+            })
+        });
+        let mut unused_for = None;
+        for text in &self.filter {
+            let known = text.split_once('=').filter(|(key, _)| matches!(*key, "until" | "unused-for"));
+            let duration = known.and_then(|(_, value)| duration(value));
+            unused_for = Some(duration.ok_or_else(|| {
+                Failure::new(format!(
+                    "invalid filter '{text}': expected until=DURATION, such as until=24h or until=30m"
+                ))
+            })?);
+        }
+        Ok(Some(BuildPrune { unused_for, keep: keep.transpose()? }))
+    }
+
     fn collect(&self, env: &Environment, dry_run: bool) -> Result<(Vec<Removed>, Pruned), Failure> {
         let removed = match self.containers {
             true => {
@@ -70,7 +104,7 @@ impl Prune {
             dry_run,
             untagged_images: true,
             refetchable_blobs: self.blobs,
-            build_cache: None,
+            build_cache: self.build_cache()?,
             ingest_older_than: INGEST_AGE,
         };
         let tried = || "cannot prune the store".to_string();

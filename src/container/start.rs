@@ -71,11 +71,14 @@ pub fn restart(
     start(env, container, None)
 }
 
+/// A container, and how its start went.
+pub type Started = (Container, Result<(), Error>);
+
 /// Starts the containers that their restart policy wants to run after a boot; how each start went.
 ///
 /// # Errors
 /// When the containers cannot be listed.
-pub fn start_wanted(env: &Environment) -> Result<Vec<(Container, Result<(), Error>)>, Error> {
+pub fn start_wanted(env: &Environment) -> Result<Vec<Started>, Error> {
     super::sweep(env)?;
     let mut started = Vec::new();
     for container in env.containers.list()?.into_iter().rev() {

@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::commit::keep_blob;
-use super::{Error, MAX_DOCUMENT};
+use super::{Error, Image, MAX_DOCUMENT};
 use crate::layer;
 use crate::registry::Reference;
 
@@ -50,6 +50,18 @@ pub fn load_archive(store: &Store, source: Source<'_>, form: LayerForm) -> Resul
         return loader.layout();
     }
     Err(Error::Archive("it has neither index.json nor manifest.json".to_string()))
+}
+
+/// Brings the first image of an OCI layout into the store, where `lease` keeps it; it gets no name.
+///
+/// # Errors
+/// As [`load_archive`].
+pub fn read_layout(store: &Store, lease: &Lease, dir: &Path, form: LayerForm) -> Result<Image, Error> {
+    let loader = Loader { store, lease, dir, form };
+    let index: ImageIndex = loader.parse("index.json", &loader.read("index.json")?)?;
+    let entry = index.manifests().first().ok_or_else(|| Error::Archive("it holds no image".to_string()))?;
+    let (descriptor, _) = loader.image(entry)?;
+    super::load(store, None, descriptor)
 }
 
 /// Where images come from.
@@ -216,27 +228,34 @@ impl Loader<'_> {
                 .annotations()
                 .as_ref()
                 .and_then(|a| a.get("io.containerd.image.name").or(a.get(REF_NAME)));
-            let descriptor = self.platform(entry)?;
-            let manifest = self.blob(&descriptor)?;
-            let parsed: ImageManifest = self.parse("manifest", &manifest)?;
-            let config = self.blob(parsed.config())?;
-            let diff_ids = diff_ids(&config)?;
-            for (layer, diff_id) in parsed.layers().iter().zip(&diff_ids) {
-                let digest = digest(layer)?;
-                self.keep(&self.blob_path(&digest), &digest, layer.size(), diff_id)?;
-            }
-            self.lease.protect([digest(parsed.config())?, digest(&descriptor)?])?;
-            self.store.put_blob(&config, parsed.config().media_type().as_ref())?;
-            self.store.put_blob(&manifest, descriptor.media_type().as_ref())?;
+            let (descriptor, id) = self.image(entry)?;
             match name {
                 Some(name) => loaded.push(self.name(name, descriptor)?),
                 None => {
                     self.store.tag_nameless(descriptor)?;
-                    loaded.push(digest(parsed.config())?.to_string());
+                    loaded.push(id.to_string());
                 }
             }
         }
         Ok(loaded)
+    }
+
+    /// Keeps all of an image; gives its manifest and its id.
+    fn image(&self, entry: &Descriptor) -> Result<(Descriptor, Digest), Error> {
+        let descriptor = self.platform(entry)?;
+        let manifest = self.blob(&descriptor)?;
+        let parsed: ImageManifest = self.parse("manifest", &manifest)?;
+        let config = self.blob(parsed.config())?;
+        let diff_ids = diff_ids(&config)?;
+        for (layer, diff_id) in parsed.layers().iter().zip(&diff_ids) {
+            let digest = digest(layer)?;
+            self.keep(&self.blob_path(&digest), &digest, layer.size(), diff_id)?;
+        }
+        self.lease.protect([digest(parsed.config())?, digest(&descriptor)?])?;
+        self.store.put_blob(&config, parsed.config().media_type().as_ref())?;
+        self.store.put_blob(&manifest, descriptor.media_type().as_ref())?;
+        let id = digest(parsed.config())?;
+        Ok((descriptor, id))
     }
 
     /// The manifest for this machine, where the entry is an index.

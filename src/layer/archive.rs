@@ -1,6 +1,10 @@
 //! The way back: trees to layer archives. Names are sorted and headers hold nothing of this machine, so that the same
 //! tree always gives the same bytes.
 
+mod selection;
+
+pub use selection::selection;
+
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};

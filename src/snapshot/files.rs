@@ -90,6 +90,21 @@ impl Files {
         Ok((!is_whiteout(&stat)).then_some(stat))
     }
 
+    /// What kind of thing stands at `path`, a symlink at its end being one; `None` if nothing does.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn stat_itself(&self, path: impl AsRef<Path>) -> Result<Option<FileType>, Error> {
+        let path = path.as_ref();
+        let Some(fd) = self.open(path, OFlags::PATH | OFlags::NOFOLLOW)? else { return Ok(None) };
+        let stat = fstat(&fd).map_err(|e| Error::File {
+            step: "look at",
+            path: path.to_owned(),
+            source: e.into(),
+        })?;
+        Ok((!is_whiteout(&stat)).then(|| FileType::from_raw_mode(stat.st_mode)))
+    }
+
     /// Whether anything stands at `path`, symlinks followed inside the image.
     ///
     /// # Errors

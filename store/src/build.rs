@@ -89,8 +89,17 @@ impl Store {
             for record in records {
                 tree.insert(record.name(), serde_json::to_vec(record).unwrap_or_default())?;
             }
-            Ok(())
+            self.copy_build_records(&tree)
         })
+    }
+
+    fn copy_build_records(&self, tree: &sled::Tree) -> sled::Result<()> {
+        let values = tree.iter().values().collect::<sled::Result<Vec<_>>>()?;
+        let records = values.iter().filter_map(|value| serde_json::from_slice(value).ok());
+        if let Err(error) = self.write_build_copy(records) {
+            tracing::warn!(%error, "results of builds are not written down");
+        }
+        Ok(())
     }
 
     /// Layers that the cache keeps.
@@ -128,7 +137,8 @@ impl Store {
         if !dry_run && !gone.is_empty() {
             self.index().with(|db| {
                 let tree = db.open_tree(TREE)?;
-                gone.iter().try_for_each(|name| tree.remove(name).map(drop))
+                gone.iter().try_for_each(|name| tree.remove(name).map(drop))?;
+                self.copy_build_records(&tree)
             })?;
         }
         Ok(kept)

@@ -7,6 +7,7 @@
 
 mod blob;
 mod build;
+mod build_copy;
 mod check;
 mod digest;
 mod error;
@@ -23,6 +24,7 @@ mod refetch;
 mod store;
 
 pub use build::{BuildKind, BuildPrune, BuildRecord};
+pub use build_copy::digest_of_value;
 pub use check::{Problem, Report};
 pub use digest::{Digest, DigestError};
 pub use error::{Error, Result};

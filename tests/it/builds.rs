@@ -170,3 +170,53 @@ fn failures_leave_nothing_and_secrets_stay_out() {
     assert_ne!(lay.run(&["build", "-t", "never", dir.to_str().unwrap()]).code, 0);
     lay.assert_clean();
 }
+
+#[test]
+fn a_source_that_is_a_symlink_is_what_it_leads_to() {
+    let lay = Lay::new();
+    let file = "FROM busybox AS other
+RUN echo there > /there && ln -s /there /absolute && ln -s ../there /etc/relative && ln -s /etc /directory
+FROM busybox
+COPY app/link /from-context
+ADD app/link /added
+COPY --from=other /absolute /etc/relative /copied/
+COPY --from=other /directory/relative /below
+RUN stat -c '%n %F' /from-context /added /copied/* /below && cat /from-context /added /copied/* /below
+";
+    let dir = context(&lay, file);
+    let told = build(&lay, &dir, &["--no-cache"]);
+    let expected = ["/from-context", "/added", "/copied/absolute", "/copied/relative", "/below"];
+    for name in expected {
+        assert!(told.contains(&format!(" {name} regular file")), "{told}");
+    }
+    assert_eq!(told.matches(" one\n").count(), 2, "{told}");
+    assert_eq!(told.matches(" there\n").count(), 3, "{told}");
+    lay.assert_clean();
+}
+
+#[test]
+fn steps_can_be_looked_into() {
+    let lay = Lay::new();
+    let file = "FROM busybox\nRUN echo one > /one\nENV NAME=value\nWORKDIR /srv\nRUN echo two > two; cat /one; exit 3\n";
+    let dir = context(&lay, file);
+    let path = dir.to_str().unwrap();
+    // A shell where it failed, with what was there.
+    let args = ["--debug", "build", "--progress", "plain", path];
+    let out = lay.run_with(&args, "cat /one two; echo $NAME $(pwd)\nexit 5\n").expect(3);
+    assert_eq!(out.stdout, "one\ntwo\nvalue /srv\n", "{}", out.stderr);
+    assert!(out.stderr.contains("a shell where the step failed"), "{}", out.stderr);
+    // What was carried out before is kept, and can be run by its id.
+    let out = lay.run(&["build", "--progress", "plain", path]).expect(3).stderr;
+    let ids: Vec<&str> =
+        out.lines().filter_map(|line| line.split_once(" CACHED ")).map(|(_, id)| id).collect();
+    assert_eq!(ids.len(), 2, "{out}");
+    assert_eq!(lay.ok(&["run", "--rm", "--network", "none", ids[0], "sh", "-c", "cat /one; pwd"]), "one\n/");
+    assert_eq!(
+        lay.ok(&["run", "--rm", "--network", "none", ids[1], "sh", "-c", "echo $NAME; pwd"]),
+        "value\n/srv"
+    );
+    let id = lay.ok(&["run", "-d", "--network", "none", ids[1], "sleep", "100"]);
+    lay.ok(&["rm", "-f", &id]);
+    lay.run(&["run", "--pull", "never", "--rm", "0123456789ab"]).fails(125, "no such image");
+    lay.assert_clean();
+}

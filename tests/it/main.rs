@@ -5,6 +5,10 @@
 
 mod archives;
 mod bad_input;
+mod build_bad_input;
+mod build_cache;
+mod build_outputs;
+mod build_security;
 mod builds;
 mod durability;
 mod flags;
@@ -24,6 +28,7 @@ mod pushes;
 mod resources;
 mod rootless;
 mod run;
+mod samples;
 mod seccomp;
 mod security;
 mod support;

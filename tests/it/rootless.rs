@@ -279,6 +279,42 @@ fn a_user_can_keep_its_ids() {
 }
 
 /// Whether pasta finds an interface to take packets to.
+#[test]
+fn a_user_builds_as_root_does() {
+    let user = User::new(true);
+    let context = user.path("home/context");
+    std::fs::create_dir(&context).unwrap();
+    let file = "FROM busybox AS base
+RUN --mount=type=cache,target=/cache echo cached > /cache/file; echo made > /made; chown 5:6 /made; mkdir /deep
+COPY --chown=7:8 copied /deep/
+FROM base
+RUN rm -r /deep && mkdir /deep && id -u > /deep/id
+";
+    std::fs::write(context.join("Containerfile"), file).unwrap();
+    std::fs::write(context.join("copied"), "copied\n").unwrap();
+    for path in [&context, &context.join("Containerfile"), &context.join("copied")] {
+        std::os::unix::fs::chown(path, Some(user.id), Some(user.id)).unwrap();
+    }
+    let built = user.run(&["build", "--network", "none", "-t", "mine", "context"]);
+    assert_eq!(built.code, Some(0), "{}", built.stderr);
+    let run = ["run", "--rm", "--network", "none"];
+    let script = "stat -c %u:%g /made; cat /deep/id; ls /deep; ls -d /cache 2>/dev/null; true";
+    assert_eq!(user.ok(&[&run[..], &["mine", "sh", "-c", script]].concat()), "5:6\n0\nid");
+    let again = user.run(&["build", "--network", "none", "-t", "mine", "context"]).stderr;
+    assert_eq!(again.matches("CACHED").count(), 3, "{again}");
+    // What comes out belongs to the user.
+    user.ok(&["build", "-q", "-o", "out", "--target", "base", "context"]);
+    for name in ["out/made", "out/deep/copied"] {
+        assert_eq!(std::fs::metadata(user.path("home").join(name)).unwrap().uid(), user.id, "{name}");
+    }
+    user.ok(&["build", "-q", "--squash", "-t", "one", "context"]);
+    user.ok(&["build", "-q", "--cache-to", "type=local,dest=cache", "context"]);
+    assert!(user.ok(&["prune", "-f", "--build-cache"]).contains("Total reclaimed space"));
+    let other = user.run(&["build", "--cache-from", "type=local,src=cache", "context"]).stderr;
+    assert_eq!(other.matches("CACHED").count(), 3, "{other}");
+    user.assert_clean();
+}
+
 fn has_route() -> bool {
     let has = !crate::support::output("ip", &["route", "show", "default"]).is_empty();
     if !has {

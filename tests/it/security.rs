@@ -10,10 +10,10 @@ use crate::support::image::{Builder, Entry, layer};
 use crate::support::{Lay, Registry};
 
 /// Files of the host that nothing may touch.
-struct Canary(tempfile::TempDir);
+pub struct Canary(tempfile::TempDir);
 
 impl Canary {
-    fn new() -> Canary {
+    pub fn new() -> Canary {
         let dir = tempfile::Builder::new().prefix("lay-canary-").tempdir().unwrap();
         for name in ["passwd", "shadow", "dir/file"] {
             let path = dir.path().join(name);
@@ -23,12 +23,12 @@ impl Canary {
         Canary(dir)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     #[track_caller]
-    fn is_untouched(&self) {
+    pub fn is_untouched(&self) {
         let mut names: Vec<PathBuf> =
             std::fs::read_dir(self.path()).unwrap().map(|e| e.unwrap().path()).collect();
         names.sort();

@@ -1,15 +1,16 @@
 //! Reading the cache.
 //!
-//! sled leaves threads behind for a while, and a process that starts containers can have none: another process reads, while
-//! this one looks at the context.
+//! Most of it is written down in a plain file. Where it is not, the index is asked: sled leaves threads behind for a while, and
+//! a process that starts containers can have none, so another process reads, while this one looks at the context.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use lay_store::{BuildKind, BuildRecord, Digest, Store};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::de::DeserializeOwned;
 
 use super::Made;
@@ -24,52 +25,77 @@ pub struct Cache {
 
 /// A cache that is being read.
 #[derive(Debug)]
-pub struct Loading {
-    pipe: Option<(OwnedFd, OwnedFd)>,
+pub enum Loading {
+    /// All of it is here.
+    Read(Vec<BuildRecord>),
+    /// A process reads the index.
+    Reading {
+        /// Where it writes to.
+        pipe: OwnedFd,
+        /// The process.
+        pidfd: OwnedFd,
+    },
 }
 
 impl Loading {
-    /// Begins to read. The caller must be single-threaded.
+    /// Begins to read what results are found by. The caller must be single-threaded.
     ///
     /// # Errors
     /// When no process can be made.
     pub fn begin(store: &Store) -> Result<Self, StepError> {
-        if !store.index().path().exists() {
-            return Ok(Self { pipe: None });
+        match store.quick_build_records() {
+            Some(records) => Ok(Self::Read(records)),
+            None => Self::begin_whole(store),
         }
+    }
+
+    /// Begins to read everything, states of images after steps included. The caller must be single-threaded.
+    ///
+    /// # Errors
+    /// When no process can be made.
+    pub fn begin_whole(store: &Store) -> Result<Self, StepError> {
         let path = store.index().path();
+        if !path.exists() {
+            return Ok(Self::Read(Vec::new()));
+        }
         let failed = |e| StepError::errno("read", &path)(e);
-        let (read, write) = match pipe_with(PipeFlags::CLOEXEC) {
-            Ok(pipe) => pipe,
-            Err(e) => return Err(failed(e)),
-        };
-        match clone(0) {
-            Ok(Cloned::Child) => {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC).map_err(failed)?;
+        match clone(0).map_err(failed)? {
+            Cloned::Child => {
                 drop(read);
                 let records = store.build_records().unwrap_or_default();
                 let data = serde_json::to_vec(&records).unwrap_or_default();
                 let _ = File::from(write).write_all(&data);
                 exit_now(0)
             }
-            Ok(Cloned::Parent { pidfd, .. }) => Ok(Self { pipe: Some((read, pidfd)) }),
-            Err(e) => Err(failed(e)),
+            Cloned::Parent { pidfd, .. } => Ok(Self::Reading { pipe: read, pidfd }),
         }
     }
 
     /// Waits for the rest. What cannot be read is not there: the cache is derived.
     pub fn end(self) -> Cache {
-        let Some((read, pidfd)) = self.pipe else { return Cache::default() };
-        let mut data = Vec::new();
-        let _ = File::from(read).read_to_end(&mut data);
-        use rustix::process::{WaitId, WaitIdOptions, waitid};
-        let _ = waitid(WaitId::PidFd(std::os::fd::AsFd::as_fd(&pidfd)), WaitIdOptions::EXITED);
-        let records: Vec<BuildRecord> = serde_json::from_slice(&data).unwrap_or_default();
+        let records: Vec<BuildRecord> = match self {
+            Self::Read(records) => records,
+            Self::Reading { pipe, pidfd } => {
+                let mut data = Vec::new();
+                let _ = File::from(pipe).read_to_end(&mut data);
+                let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+                serde_json::from_slice(&data).unwrap_or_default()
+            }
+        };
         let records = records.into_iter().map(|record| ((record.kind, record.key.clone()), record));
         Cache { records: records.collect() }
     }
 }
 
 impl Cache {
+    /// Takes in records that came from elsewhere, unless there are such already.
+    pub fn merge(&mut self, records: Vec<BuildRecord>) {
+        for record in records {
+            self.records.entry((record.kind, record.key.clone())).or_insert(record);
+        }
+    }
+
     /// What was made for a key.
     pub fn find(&self, key: &Digest) -> Option<Made> {
         self.get(BuildKind::Result, &key.hex())

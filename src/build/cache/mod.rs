@@ -3,13 +3,17 @@
 //! The root below a step is identified by the digests of its layers, so that a result counts wherever the same files stand
 //! below it, whatever Containerfile made them.
 
+mod carried;
 mod explain;
 mod inputs;
 mod load;
+mod place;
 
+pub use carried::Carried;
 pub use explain::{Last, explain};
 pub use inputs::Inputs;
 pub use load::{Cache, Loading};
+pub use place::{Place, PlaceError};
 
 use lay_store::Digest;
 use serde::{Deserialize, Serialize};

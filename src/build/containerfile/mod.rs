@@ -25,7 +25,7 @@ pub use ast::{
     Pairs, Run, Script, Security, Source, Stage, Text, Transfer, Word,
 };
 pub use directives::{Directive, Directives};
-pub use duration::parse as parse_duration;
+pub use duration::parse as duration;
 pub use error::{ParseError, ParseProblem, PlainText};
 pub use heredoc::Heredoc;
 pub use mount::{Mount, MountKind, MountOption, MountProblem, MountRequest, Sharing};

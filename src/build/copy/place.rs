@@ -166,10 +166,12 @@ impl Placing<'_, '_> {
             return self.archive(root, path);
         }
         let at = self.file_target(&kept, name.as_bytes())?;
-        match self.node(root, path, stat)? {
-            Some(node) => self.tree.put(&at, node),
-            None => Ok(()),
-        }
+        let node = self.node(root, path, stat)?.ok_or_else(|| StepError::Value {
+            what: "the source",
+            value: path.display().to_string(),
+            problem: "it is a socket, which no image can hold".to_owned(),
+        })?;
+        self.tree.put(&at, node)
     }
 
     fn archive(&mut self, root: &Arc<Root>, path: &Path) -> Result<(), StepError> {
@@ -290,7 +292,7 @@ impl Placing<'_, '_> {
         if root.is_context {
             (node.owner, node.mtime) = (self.job.owner.unwrap_or((0, 0)), self.tree.time);
         }
-        node.xattrs = root.xattrs(path);
+        node.xattrs = root.xattrs(path, !matches!(node.kind, Kind::Symlink { .. }));
         if node.kind == Kind::File {
             let seen = Seen::of(stat);
             node.size = seen.size;

@@ -72,13 +72,14 @@ impl Root {
         }
     }
 
-    /// Opens a regular file for reading; none if there is no such file. A symlink at its end is not followed.
+    /// Opens a regular file for reading; none if there is no such file. Symlinks are followed inside of the tree: a
+    /// source may be one, and what took the place of a file shows by what it is.
     ///
     /// # Errors
     /// As [`Root::open`].
     pub fn open_file(&self, path: &Path) -> Result<Option<File>, StepError> {
         // Never wait: a pipe that took its place would block.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
         Ok(self.open(path, flags)?.map(File::from))
     }
 
@@ -144,12 +145,13 @@ impl Root {
         Ok(list)
     }
 
-    /// Extended attributes that go with a file into another layer; those of the user's own machine do not.
-    pub fn xattrs(&self, path: &Path) -> Vec<Xattr> {
+    /// Extended attributes that go with a file, or with a symlink unless `follow`, into another layer; those of the user's own machine do not.
+    pub fn xattrs(&self, path: &Path, follow: bool) -> Vec<Xattr> {
         if self.is_context {
             return Vec::new();
         }
-        let Ok(Some(fd)) = self.open(path, OFlags::PATH | OFlags::NOFOLLOW) else { return Vec::new() };
+        let end = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+        let Ok(Some(fd)) = self.open(path, OFlags::PATH | end) else { return Vec::new() };
         let at = format!("/proc/self/fd/{}", fd.as_raw_fd());
         let mut names = vec![0; 65_536];
         let Ok(length) = rustix::fs::listxattr(&at, names.as_mut_slice()) else { return Vec::new() };

@@ -223,7 +223,7 @@ impl<'a> Tree<'a> {
                 let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
                 let mtime = Timestamp { secs: stat.st_mtime, nanos }.min(self.time);
                 Node {
-                    xattrs: self.below.map(|below| below.xattrs(as_path(path))).unwrap_or_default(),
+                    xattrs: self.below.map(|below| below.xattrs(as_path(path), false)).unwrap_or_default(),
                     from_below: true,
                     ..Node::directory(stat.st_mode & 0o7777, (stat.st_uid, stat.st_gid), mtime)
                 }

@@ -6,6 +6,7 @@ use lay_store::{LayerForm, Lease};
 use oci_spec::image::Os;
 
 use super::{Event, Progress};
+use crate::build::containerfile::{Stage, nearest};
 use crate::build::error::{Error, report};
 use crate::build::options::Options;
 use crate::build::plan::{Origin, Plan};
@@ -36,7 +37,7 @@ pub fn find(
     env: &Environment,
     form: LayerForm,
     (file, content): (&str, &[u8]),
-    plan: &Plan<'_>,
+    (plan, stages): (&Plan<'_>, &[Stage]),
     options: &Options,
     lease: &Lease,
     progress: &mut dyn Progress,
@@ -47,9 +48,12 @@ pub fn find(
         if images.contains_key(&key) {
             continue;
         }
-        let image = find_one(env, form, &need, options, progress).map_err(|reason| Error::Step {
-            report: report(file, content, need.text.span.start, &reason),
-            code: None,
+        let image = find_one(env, form, &need, options, progress).map_err(|reason| {
+            // What is no image may have been meant as a stage.
+            let names = stages.iter().filter_map(|stage| stage.from.name.as_deref());
+            let hint = nearest(need.name, names).map(|name| format!(" (did you mean the stage {name}?)"));
+            let reason = reason + &hint.unwrap_or_default();
+            Error::Step { report: report(file, content, need.text.span.start, &reason), code: None }
         })?;
         lease.protect(image.layers.iter().copied().chain([image.manifest, image.id]))?;
         images.insert(key, image);

@@ -91,4 +91,12 @@ pub enum Event {
 pub trait Progress {
     /// Something happened.
     fn event(&mut self, event: &Event);
+
+    /// How often to be told that nothing happened; never without.
+    fn interval(&self) -> Option<std::time::Duration> {
+        None
+    }
+
+    /// Nothing happened for a while.
+    fn tick(&mut self) {}
 }

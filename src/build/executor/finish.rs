@@ -2,31 +2,33 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store};
+use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store, digest_of_value};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::os::fd::AsFd;
 
 use super::Session;
-use crate::build::cache::{Last, Made, StepRecord};
-use crate::build::error::Error;
+use crate::build::cache::{Carried, Last, Loading, Made, StepRecord};
+use crate::build::error::{Error, StepError};
 use crate::build::export::{self, Document};
+use crate::build::plan::Origin;
 use crate::build::state::{Part, State, chain};
 use crate::image::{self, Image};
+use crate::kernel::process::{Cloned, clone, exit_now};
 
 /// A record that was used is marked as such at most so often, in seconds.
 const TOUCH: u64 = 3600;
 
-/// An image that was built.
-#[derive(Clone, Debug)]
-pub struct Built {
-    /// Digest of its configuration: Docker's image id.
-    pub id: Digest,
-    /// Digest of its manifest.
-    pub manifest: Digest,
-    /// Its names.
-    pub names: Vec<String>,
+/// The image of the target.
+#[derive(Debug)]
+pub struct Finished {
     /// The image.
     pub image: Image,
+    /// Its names.
+    pub names: Vec<String>,
+    /// What its steps made.
+    pub carried: Carried,
 }
 
 /// What stages have told of their steps.
@@ -100,9 +102,25 @@ pub fn remember(session: &Session<'_>, remembered: &Remembered) -> Result<(), Er
     Ok(session.env.store.add_build_records(&new)?)
 }
 
-/// The records of one step.
-fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
-    let Some(diff_ids) = state.diff_ids() else { return };
+/// The same by a process of its own: sled leaves threads behind, and this one is to start a container yet.
+pub fn remember_aside(session: &Session<'_>, remembered: &Remembered) -> Result<(), Error> {
+    let failed = |e| StepError::errno("start a process for", std::path::Path::new("the index"))(e);
+    match clone(0).map_err(failed)? {
+        Cloned::Child => {
+            let kept = remember(session, remembered);
+            exit_now(i32::from(kept.is_err()))
+        }
+        Cloned::Parent { pidfd, .. } => {
+            // What is not remembered is done again, no more.
+            let _ = waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED);
+            Ok(())
+        }
+    }
+}
+
+/// What a step is found by, and what it made.
+fn result(record: &StepRecord, state: &State) -> Option<(Vec<Digest>, Made)> {
+    let diff_ids = state.diff_ids()?;
     let below = match record.inputs.is_linked() {
         true => Digest::of(b""),
         false => chain(&diff_ids[..record.prefix.min(diff_ids.len())]),
@@ -111,23 +129,40 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
         Part::Stored { diff_id, blob } => Some((*diff_id, blob["size"].as_u64()?)),
         _ => None,
     });
+    let keys = [record.inputs.key(below)].into_iter().chain(record.inputs.alias_key(below));
+    Some((keys.collect(), Made { layer }))
+}
+
+/// What the steps of a build made, for other machines.
+fn carried(remembered: &Remembered) -> Carried {
+    let mut carried = Carried::default();
+    for record in remembered.records.values().flatten() {
+        let Some(state) = remembered.settle(&record.state) else { continue };
+        let Some((keys, made)) = result(record, &state) else { continue };
+        carried.results.extend(keys.into_iter().map(|key| (key.hex(), made.clone())));
+        carried.seen.insert(record.inputs.weak().hex());
+    }
+    carried
+}
+
+/// The records of one step.
+fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
+    let Some((keys, Made { layer })) = result(record, state) else { return };
     let made = json(&Made { layer });
     let now = BuildRecord::new(BuildKind::Result, String::new(), String::new(), None).used;
     let mut add = |kind, key: String, value: &str| {
         let stale = session.cache.used(kind, &key).is_none_or(|used| now.saturating_sub(used) > TOUCH);
-        let same = || session.cache.get::<Value>(kind, &key).map(|old| old.to_string());
         let layer = layer.filter(|_| kind != BuildKind::Seen);
         let differs = || {
-            same().as_deref() != serde_json::from_str::<Value>(value).ok().map(|v| v.to_string()).as_deref()
+            let old = session.cache.get::<Value>(kind, &key);
+            let is = |text: &str| serde_json::from_str::<Value>(text).ok() == old;
+            !is(value) && (kind != BuildKind::Step || !is(&digest_of_value(value)))
         };
         if stale || differs() {
             new.push(BuildRecord::new(kind, key, value.to_owned(), layer));
         }
     };
-    add(BuildKind::Result, record.inputs.key(below).hex(), &made);
-    if let Some(alias) = record.inputs.alias_key(below) {
-        add(BuildKind::Result, alias.hex(), &made);
-    }
+    keys.into_iter().for_each(|key| add(BuildKind::Result, key.hex(), &made));
     add(BuildKind::Seen, record.inputs.weak().hex(), "true");
     let Document { config, layers } = export::document(state, &BTreeMap::new());
     add(BuildKind::Step, record.id.clone(), &json(&Kept { config, layers }));
@@ -138,33 +173,52 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 /// Makes the image of the target and gives it its names.
-pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> Result<Built, Error> {
+pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> Result<Finished, Error> {
     let lost = || Error::Lost(" (a layer did not come into the store)".to_owned());
     let target = session.plan.target().ok_or_else(lost)?;
     let state = session.stage(target.index)?;
-    let state = remembered.settle(&state).ok_or_else(lost)?;
+    let mut state = remembered.settle(&state).ok_or_else(lost)?;
+    if session.options.squash {
+        state = export::squash(session.env, session.form, lease, &state, below(session))?;
+    }
     let document = export::document(&state, &session.options.labels);
     let store = &session.env.store;
-    let (id, descriptor) = export::keep(store, lease, &document)?;
-    for name in &session.options.tags {
+    let (_, descriptor) = export::keep(store, lease, &document)?;
+    let names = match session.options.nameless {
+        true => Vec::new(),
+        false => session.options.tags.clone(),
+    };
+    for name in &names {
         store.tag(name, descriptor.clone()).map_err(Error::from)?;
     }
-    if session.options.tags.is_empty() {
+    if names.is_empty() && !session.options.nameless {
         store.tag_nameless(descriptor.clone()).map_err(Error::from)?;
     }
     store.flush_index();
-    let names = session.options.tags.clone();
     let image = image::load(store, names.first().cloned(), descriptor)?;
-    Ok(Built { id, manifest: image.manifest, names, image })
+    Ok(Finished { image, names, carried: carried(remembered) })
+}
+
+/// How many layers and entries of the history the target has of what its `FROM` names.
+fn below(session: &Session<'_>) -> (usize, usize) {
+    let Some(target) = session.plan.target() else { return (0, 0) };
+    match &target.base {
+        Origin::Stage(index) => {
+            session.done.get(index).map_or((0, 0), |state| (state.parts.len(), state.history.len()))
+        }
+        Origin::Image(name) => {
+            let image = session.images.get(&super::bases::key(name, &target.platform));
+            let known = |image: &Image| image.config.history().as_ref().map_or(0, Vec::len);
+            image.map_or((0, 0), |image| (image.layers.len(), known(image)))
+        }
+        _ => (0, 0),
+    }
 }
 
 /// The image after a step, by the step's id.
 pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
-    let records = store.build_records()?;
-    let found = records.into_iter().find(|record| record.kind == BuildKind::Step && record.key == id);
-    let Some(kept) = found.and_then(|record| serde_json::from_str::<Kept>(&record.value).ok()) else {
-        return Ok(None);
-    };
+    let cache = Loading::begin_whole(store)?.end();
+    let Some(kept) = cache.get::<Kept>(BuildKind::Step, id) else { return Ok(None) };
     let lease = store.lease()?;
     let document = Document { config: kept.config, layers: kept.layers };
     let (_, descriptor) = export::keep(store, &lease, &document)?;

@@ -10,20 +10,36 @@ mod worker;
 
 use std::path::Path;
 
-use lay_store::{LayerForm, Store};
+use lay_store::{LayerForm, Lease, Store};
 
 pub use event::{Event, How, Progress};
-pub use finish::{Built, Remembered};
+pub use finish::{Finished, Remembered};
 pub use schedule::Scene;
 pub use session::Session;
 
-use super::cache::Loading;
+use super::cache::{Carried, Loading};
 use super::containerfile::{Containerfile, ParseError};
 use super::context::{self, Context};
 use super::error::{Error, report};
+use super::lint;
 use super::options::Options;
 use super::plan::{Plan, PlanError, Warning};
 use crate::container::{Environment, Workplace};
+use crate::image::Image;
+
+/// Characters of a step's id.
+pub const STEP_ID: usize = 12;
+
+/// An image that was built.
+#[derive(Debug)]
+pub struct Built {
+    /// The image.
+    pub image: Image,
+    /// Its names.
+    pub names: Vec<String>,
+    /// Keeps it in the store, which has no name for it if the user wants its files elsewhere.
+    pub lease: Lease,
+}
 
 /// Why a build failed, and what is left of it.
 #[derive(Debug)]
@@ -54,15 +70,41 @@ pub fn build(
     // It takes a while, and happens meanwhile.
     let loading = Loading::begin(&env.store)?;
     let home = Home::of(env, request)?;
+    let result = build_from(env, form, request, options, progress, loading, &home);
+    home.remove(env)?;
+    result
+}
+
+fn build_from(
+    env: &Environment,
+    form: LayerForm,
+    request: &context::Request,
+    options: &Options,
+    progress: &mut dyn Progress,
+    loading: Loading,
+    home: &Home,
+) -> Result<Built, Failure> {
     let context = Context::open(request, home.dir(), env.store.layer_room()?)?;
     let file = parse(&context)?;
+    let findings = lint::lint(&env.store, &context, &file, options)?;
+    for warning in lint::warnings(&context, &findings)? {
+        progress.event(&Event::Note(warning));
+    }
     let plan = Plan::new(&file, &options.request).map_err(|error| plan_error(&context, error))?;
     for warning in &plan.warnings {
         progress.event(&Event::Note(warning_text(warning)));
     }
     let lease = env.store.lease()?;
     let texts = (context.name.as_str(), context.content.as_slice());
-    let images = bases::find(env, form, texts, &plan, options, &lease, progress)?;
+    let images = bases::find(env, form, texts, (&plan, &file.stages), options, &lease, progress)?;
+    let mut cache = loading.end();
+    for place in &options.cache_from {
+        match Carried::fetch(&env.store, form, options, &lease, place) {
+            Ok(carried) => cache.merge(carried.records()),
+            // The first build finds none, and should not fail for that.
+            Err(error) => progress.event(&Event::Note(format!("warning: {}", crate::error::chain(&error)))),
+        }
+    }
     let session = Session {
         env,
         form,
@@ -70,11 +112,33 @@ pub fn build(
         plan: &plan,
         options,
         context: &context,
-        cache: loading.end(),
+        cache,
         images,
         done: std::collections::BTreeMap::new(),
     };
-    let result = schedule::run(session, &lease, progress);
+    let Finished { image, names, carried } = schedule::run(session, &lease, progress)?;
+    for place in &options.cache_to {
+        progress.event(&Event::Note(format!("keeping results in {place}")));
+        carried.send(&env.store, form, options, place)?;
+    }
+    Ok(Built { image, names, lease })
+}
+
+/// Checks a Containerfile instead of building it; gives what was found, each with its line.
+///
+/// # Errors
+/// With the message for the user.
+pub fn check_file(
+    env: &Environment,
+    request: &context::Request,
+    options: &Options,
+) -> Result<Vec<String>, Error> {
+    let home = Home::of(env, request)?;
+    let result = Context::open(request, home.dir(), env.store.layer_room()?).and_then(|context| {
+        let file = parse(&context)?;
+        let findings = lint::lint(&env.store, &context, &file, options)?;
+        Ok(lint::lines(&context, &findings))
+    });
     home.remove(env)?;
     result
 }
@@ -123,10 +187,16 @@ impl Home {
     }
 }
 
-/// The image after a step that an earlier build has carried out, by the step's id.
+/// Whether a word can be the id of a step.
+pub fn is_step_id(word: &str) -> bool {
+    word.len() == STEP_ID && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The image after a step that an earlier build has carried out, by the step's id. The caller must be single-threaded, and
+/// still is when this returns.
 ///
 /// # Errors
 /// When the store fails.
-pub fn step_image(store: &Store, id: &str) -> Result<Option<crate::image::Image>, Error> {
+pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
     finish::step_image(store, id)
 }

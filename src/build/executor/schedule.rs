@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use lay_store::{Digest, Lease};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::child::{Child, spawn};
-use super::finish::{Built, Remembered, finish, remember};
+use super::finish::{Finished, Remembered, finish, remember, remember_aside};
 use super::worker::Work;
 use super::{Event, Failure, How, Progress, Session, bases};
 use crate::build::error::{Error, StepError};
@@ -69,7 +69,7 @@ impl Scene {
 }
 
 /// Carries all stages out, and makes the image.
-pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> Result<Built, Failure> {
+pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> Result<Finished, Failure> {
     let signals = receive_signals()?;
     let plan = session.plan;
     let mut build = Build {
@@ -85,7 +85,10 @@ pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> 
     let result = build.stages(&plan.stages, &signals, progress);
     let env = build.session.env;
     // What was carried out before a failure counts for the next build.
-    let kept = remember(&build.session, &build.remembered);
+    let kept = match build.failed.is_some() && build.session.options.keep_failed {
+        true => remember_aside(&build.session, &build.remembered),
+        false => remember(&build.session, &build.remembered),
+    };
     let result = match (result, build.failure.take()) {
         (Err(error), _) | (Ok(()), Some(error)) => Err(error),
         (Ok(()), None) => kept.and_then(|()| finish(&build.session, &build.remembered, lease)),
@@ -131,6 +134,7 @@ impl Build<'_> {
         signals: &SignalFd,
         progress: &mut dyn Progress,
     ) -> Result<(), Error> {
+        let wait = progress.interval().and_then(|interval| Timespec::try_from(interval).ok());
         loop {
             if self.failure.is_none() {
                 self.start_ready(stages, progress)?;
@@ -141,7 +145,8 @@ impl Build<'_> {
             let mut fds = vec![PollFd::new(signals, PollFlags::IN)];
             let children: Vec<_> = self.children.iter().map(Child::as_fd).collect();
             fds.extend(children.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
-            match poll(&mut fds, None) {
+            match poll(&mut fds, wait.as_ref()) {
+                Ok(0) => progress.tick(),
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(e) => {
                     return Err(StepError::errno("wait for", std::path::Path::new("the stages"))(e).into());

@@ -1,8 +1,15 @@
 //! What a build gives: an image in the store, and files elsewhere.
 
 mod directory;
+mod files;
+mod local;
+mod output;
+mod squash;
 
 pub use directory::write_directory;
+pub use files::{write_local, write_tar};
+pub use output::{Output, OutputError};
+pub use squash::squash;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +65,9 @@ pub fn document(state: &State, labels: &BTreeMap<String, String>) -> Document {
 /// When the disk is full.
 pub fn keep(store: &Store, lease: &Lease, document: &Document) -> Result<(Digest, Descriptor), Error> {
     let config = document.config.to_string();
+    if config.len() as u64 > image::MAX_DOCUMENT {
+        return Err(Error::Large { size: config.len(), most: image::MAX_DOCUMENT });
+    }
     let id = Digest::of(config.as_bytes());
     let reference = json!({"mediaType": CONFIG, "digest": id, "size": config.len()});
     let manifest = json!({

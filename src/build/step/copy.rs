@@ -136,7 +136,9 @@ impl Stage<'_> {
         inputs.add("--chmod", chmod.as_deref().unwrap_or_default());
         inputs.add("--exclude", &exclude.join("\n"));
         inputs.add("time", &self.state.epoch.to_string());
-        if transfer.link {
+        // A name is looked up in the image's files, so those matter then.
+        let numeric = |text: &str| text.split(':').all(|id| id.parse::<u32>().is_ok());
+        if transfer.link && chown.as_deref().is_none_or(numeric) {
             inputs.link();
         }
         let bad_mode = |text: &String| StepError::Value {

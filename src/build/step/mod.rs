@@ -18,7 +18,7 @@ use super::cache::{Inputs, Made, StepRecord};
 use super::containerfile::{Kind, Word};
 use super::copy::{Digests, Root};
 use super::error::StepError;
-use super::executor::{Event, How, Session};
+use super::executor::{Event, How, STEP_ID, Session};
 use super::plan::{Origin, Scope, Step};
 use super::state::{Part, State};
 use crate::container::Workplace;
@@ -167,7 +167,7 @@ impl<'a> Stage<'a> {
     fn remember(&mut self, number: usize, prefix: usize, inputs: Inputs, by: &str) -> Outcome {
         self.state.note(by, self.state.parts.len() == prefix);
         self.id = inputs.key(self.id);
-        let id: String = self.id.hex().chars().take(12).collect();
+        let id: String = self.id.hex().chars().take(STEP_ID).collect();
         self.records.push(StepRecord { number, prefix, inputs, id: id.clone(), state: self.state.clone() });
         Outcome { how: How::Ran, why: None, id: Some(id) }
     }

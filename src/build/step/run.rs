@@ -15,6 +15,7 @@ use crate::build::executor::Event;
 use crate::build::plan::Step as Planned;
 use crate::build::state::Part;
 use crate::container::{self, NetworkMode, Options, UsernsMode};
+use crate::kernel::userns;
 use crate::snapshot::Snapshot;
 
 /// Host name of all commands, so that none of them can leave another one behind.
@@ -83,7 +84,12 @@ impl Stage<'_> {
         }
         inputs.add("user", self.state.setting("User"));
         inputs.add("working directory", self.state.setting("WorkingDir"));
-        inputs.add("network", &format!("{:?}", self.network(run)?));
+        let network = match self.network(run)? {
+            // However the outside is reached.
+            NetworkMode::User | NetworkMode::Pasta => NetworkMode::Bridge,
+            network => network,
+        };
+        inputs.add("network", &format!("{network:?}"));
         inputs.add("security", &format!("{:?}", run.security));
         inputs.add("platform", &self.state.platform().to_string());
         inputs.add("time", &self.state.epoch.to_string());
@@ -123,7 +129,8 @@ impl Stage<'_> {
             env,
             hostname: Some(HOSTNAME.to_owned()),
             network: self.network(run)?,
-            userns: if insecure { UsernsMode::Host } else { UsernsMode::Auto },
+            // An ordinary user has one namespace for all of its containers.
+            userns: if insecure || userns::nested() { UsernsMode::Host } else { UsernsMode::Auto },
             mounts: mounts.requests.clone(),
             add_hosts: session.options.add_hosts.clone(),
             resources: session.options.resources.clone(),

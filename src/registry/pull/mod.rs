@@ -77,16 +77,29 @@ pub fn pull(
         Some(text) => Platform::from_str(text)?,
         None => Platform::host(),
     };
-    let pull = Pull {
-        store,
-        reference,
-        options,
-        progress,
-        wanted,
-        lease: store.lease()?,
-        sessions: sessions(reference, &options.access)?,
-    };
+    let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
+    let pull = Pull { store, reference, options, progress, wanted, lease, sessions, named: true };
     pull.run()
+}
+
+/// Gets an image into the store without naming it there: its manifest, and the lease that keeps it.
+///
+/// # Errors
+/// As [`pull`].
+pub fn fetch(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    progress: &dyn Progress,
+) -> Result<(Descriptor, Lease), Error> {
+    let wanted = match &options.platform {
+        Some(text) => Platform::from_str(text)?,
+        None => Platform::host(),
+    };
+    let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
+    let pull = Pull { store, reference, options, progress, wanted, lease, sessions, named: false };
+    let pulled = pull.run()?;
+    Ok((pulled.manifest, pull.lease))
 }
 
 /// Gets one layer of an image that was pulled before: its blob, and its mountable form if that is not there.
@@ -100,7 +113,7 @@ pub(super) async fn fetch_layer(
     let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
     lease.protect([blob.digest, diff_id])?;
     let wanted = Platform::host();
-    let pull = Pull { store, reference, options, progress: &(), wanted, lease, sessions };
+    let pull = Pull { store, reference, options, progress: &(), wanted, lease, sessions, named: true };
     pull.ensure_layer(resolve::LayerPlan { blob, diff_id }, 0).await.map(drop)
 }
 
@@ -125,6 +138,8 @@ struct Pull<'a> {
     lease: Lease,
     /// The mirrors and the registry, in the order in which they are asked.
     sessions: Vec<Session>,
+    /// The image gets its name when all of it is there.
+    named: bool,
 }
 
 impl Pull<'_> {
@@ -181,7 +196,9 @@ impl Pull<'_> {
             (PULLED_FROM.to_owned(), self.reference.canonical()),
         ];
         manifest.set_annotations(Some(annotations.into()));
-        self.store.tag(&name, manifest.clone())?;
+        if self.named {
+            self.store.tag(&name, manifest.clone())?;
+        }
         Ok(Pulled { name, manifest, pulled_digest: image.pulled, up_to_date })
     }
 

@@ -1,11 +1,13 @@
 //! What the tests share.
 
+pub mod debian;
 pub mod docker;
 pub mod image;
 pub mod lay;
 pub mod proxy;
 pub mod registry;
 
+pub use debian::debian;
 pub use docker::with_docker;
 pub use lay::Lay;
 pub use proxy::{Fault, Proxy};

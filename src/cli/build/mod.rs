@@ -1,22 +1,35 @@
 //! `lay build`
 
-use std::collections::BTreeMap;
+mod live;
+mod output;
+mod progress;
+mod values;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::build_progress::{Plain, Quiet, show};
 use super::context::Context;
 use super::failure::{Failure, Tried};
+use super::flags::network;
 use super::limits::LimitFlags;
 use super::output::line;
 use super::pull::reference;
 use crate::build::context::Request;
+use crate::build::export::Output;
 use crate::build::plan;
-use crate::build::{self, Built, Error, Options, Progress, SecretSource};
-use crate::container::{Isolation, NetworkMode, Security, parse_bytes, parse_ulimit};
+use crate::build::{self, Built, Error, Options, Progress};
+use crate::container::{Environment, Isolation, Security, parse_bytes, parse_ulimit};
 use crate::registry::Platform;
+use progress::{Plain, Quiet, show};
+use values::{agent, pairs, pairs_from_here, secret};
+
+const EXAMPLES: &str = "Examples:
+  lay build -t app .                              an image from ./Containerfile or ./Dockerfile
+  lay build -o out --target binaries .            the files of one stage into the directory out
+  lay build -o type=oci,dest=app.tar -t app .     an archive that Docker, Podman and skopeo read
+  tar -c . | lay build -t app -                   the context as an archive";
 
 /// Exit code of a build that was interrupted, as a shell tells SIGINT.
 const INTERRUPTED: u8 = 130;
@@ -34,6 +47,7 @@ enum Show {
 
 /// Build an image from a Containerfile
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Build {
     /// Directory, Git address (URL#ref:directory), or - for an archive or a Containerfile on stdin
     #[arg(value_name = "CONTEXT")]
@@ -77,6 +91,21 @@ pub struct Build {
     /// Add a line to /etc/hosts of commands
     #[arg(long, value_name = "NAME:ADDRESS")]
     add_host: Vec<String>,
+    /// Where the result goes: a directory, - for an archive of the files on stdout, or type=local|tar|oci|docker|image
+    #[arg(short, long, value_name = "DIRECTORY|-|type=TYPE[,dest=PATH]")]
+    output: Vec<String>,
+    /// Take results of earlier builds from there too: a name in a registry, or type=local,src=DIRECTORY
+    #[arg(long, value_name = "type=registry,ref=NAME|type=local,src=DIRECTORY")]
+    cache_from: Vec<String>,
+    /// Keep the results of this build's steps there too
+    #[arg(long, value_name = "type=registry,ref=NAME|type=local,dest=DIRECTORY")]
+    cache_to: Vec<String>,
+    /// Make one layer of all that follows the last FROM
+    #[arg(long)]
+    squash: bool,
+    /// Only check the Containerfile
+    #[arg(long)]
+    check: bool,
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
@@ -113,7 +142,11 @@ impl Build {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let options = self.options(context)?;
         let request = Request { context: self.context.clone(), file: self.file.clone() };
+        let outputs = output::parse(&self.output)?;
         let env = context.environment()?;
+        if self.check {
+            return self.only_check(&env, &request, &options);
+        }
         let form = context.layer_form()?.0.layer();
         if let Some(path) = &self.iidfile {
             match fs::remove_file(path) {
@@ -127,7 +160,7 @@ impl Build {
         let result = build::build(&env, form, &request, &options, progress.as_mut());
         drop(progress);
         match result {
-            Ok(built) => self.tell(&built),
+            Ok(built) => self.tell(&env, &built, &outputs),
             Err(failure) => {
                 let exit = self.failure(failure.error);
                 if let Some(scene) = failure.scene {
@@ -164,16 +197,39 @@ impl Build {
         }
     }
 
-    fn tell(&self, built: &Built) -> Result<u8, Failure> {
+    fn tell(&self, env: &Environment, built: &Built, outputs: &[Output]) -> Result<u8, Failure> {
+        let id = built.image.id;
         if let Some(path) = &self.iidfile {
-            fs::write(path, built.id.to_string()).tried(|| format!("cannot write {}", path.display()))?;
+            fs::write(path, id.to_string()).tried(|| format!("cannot write {}", path.display()))?;
+        }
+        output::write(env, &built.image, &self.names()?, outputs)?;
+        if outputs.iter().any(Output::is_stdout) {
+            return Ok(0);
         }
         if self.quiet {
-            return line(built.id.to_string()).map(|()| 0);
+            return line(id.to_string()).map(|()| 0);
         }
-        line(format!("image {}", built.id))?;
+        line(format!("image {id}"))?;
         built.names.iter().try_for_each(|name| line(format!("named {name}")))?;
+        outputs.iter().filter_map(output::place).try_for_each(|place| line(format!("written to {place}")))?;
         Ok(0)
+    }
+
+    fn only_check(&self, env: &Environment, request: &Request, options: &Options) -> Result<u8, Failure> {
+        let found = build::check_file(env, request, options).map_err(|error| self.failure(error))?;
+        found.iter().try_for_each(line)?;
+        // Words and exit code as Docker's.
+        let words = match found.len() {
+            0 => "Check complete, no warnings found.".to_owned(),
+            1 => "Check complete, 1 warning has been found!".to_owned(),
+            count => format!("Check complete, {count} warnings have been found!"),
+        };
+        line(words)?;
+        Ok(u8::from(!found.is_empty()))
+    }
+
+    fn names(&self) -> Result<Vec<String>, Failure> {
+        self.tag.iter().map(|tag| Ok(reference(tag)?.familiar())).collect()
     }
 
     fn options(&self, context: &Context) -> Result<Options, Failure> {
@@ -190,8 +246,6 @@ impl Build {
             Some(text) => text.parse().tried(tried)?,
             None => Platform::host(),
         };
-        let tags =
-            self.tag.iter().map(|tag| Ok(reference(tag)?.familiar())).collect::<Result<_, Failure>>()?;
         let shm_size = self.shm_size.as_deref().map(|text| {
             parse_bytes(text).map_err(|e| Failure::new(format!("invalid value '{text}' for --shm-size: {e}")))
         });
@@ -204,7 +258,7 @@ impl Build {
                 build_platform: Platform::host(),
                 target_platform: platform,
             },
-            tags,
+            tags: self.names()?,
             labels: pairs(&self.label),
             no_cache: self.no_cache,
             pull: self.pull,
@@ -219,81 +273,10 @@ impl Build {
             epoch: epoch.transpose()?,
             keep_failed: context.debug,
             access: context.access(),
+            cache_from: values::places(&self.cache_from, "--cache-from", "src")?,
+            cache_to: values::places(&self.cache_to, "--cache-to", "dest")?,
+            squash: self.squash,
+            nameless: output::is_elsewhere(&output::parse(&self.output)?),
         })
     }
-}
-
-fn network(text: &str) -> Result<NetworkMode, Failure> {
-    match text {
-        "default" | "bridge" => Ok(NetworkMode::Bridge),
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
-        _ => Err(Failure::new(format!("invalid value '{text}' for --network: it is default, none or host"))),
-    }
-}
-
-fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        (name.to_string(), value.to_string())
-    };
-    texts.iter().map(pair).collect()
-}
-
-/// A name alone takes its value from this process's environment, if it has one.
-fn pairs_from_here(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| match text.split_once('=') {
-        Some((name, value)) => Some((name.to_string(), value.to_string())),
-        None => Some((text.clone(), std::env::var(text).ok()?)),
-    };
-    texts.iter().filter_map(pair).collect()
-}
-
-/// `id=ID[,src=FILE]` or `id=ID,env=VARIABLE`.
-fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
-    let bad = |reason: &str| Failure::new(format!("invalid value '{text}' for --secret: {reason}"));
-    let (mut id, mut source) = (None, None);
-    for part in text.split(',') {
-        match part.split_once('=') {
-            Some(("id", value)) => id = Some(value.to_string()),
-            Some(("src" | "source", value)) => source = Some(SecretSource::File(value.into())),
-            Some(("env", value)) => source = Some(SecretSource::Variable(value.to_string())),
-            Some(("type", "file" | "env")) => {}
-            _ => return Err(bad("expected id=ID,src=FILE or id=ID,env=VARIABLE")),
-        }
-    }
-    let id = id.filter(|id| !id.is_empty()).ok_or_else(|| bad("it needs an id"))?;
-    // As Docker: a variable of that name, else a file of that name.
-    let source = source.unwrap_or_else(|| match std::env::var_os(&id) {
-        Some(_) => SecretSource::Variable(id.clone()),
-        None => SecretSource::File(PathBuf::from(&id)),
-    });
-    if let SecretSource::File(path) = &source
-        && !path.is_file()
-    {
-        return Err(bad(&format!("there is no file {}", path.display())));
-    }
-    Ok((id, source))
-}
-
-/// `default` or `ID[=SOCKET]`.
-fn agent(text: &str) -> Result<(String, PathBuf), Failure> {
-    let bad = |reason: &str| Failure::new(format!("invalid value '{text}' for --ssh: {reason}"));
-    let (id, path) = match text.split_once('=') {
-        Some((id, path)) => (id, PathBuf::from(path)),
-        None => (
-            text,
-            std::env::var_os("SSH_AUTH_SOCK")
-                .map(PathBuf::from)
-                .ok_or_else(|| bad("no agent runs: SSH_AUTH_SOCK is not set"))?,
-        ),
-    };
-    let is_socket = |path: &Path| {
-        use std::os::unix::fs::FileTypeExt;
-        fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
-    };
-    if !is_socket(&path) {
-        return Err(bad(&format!("{} is no socket of an agent", path.display())));
-    }
-    Ok((id.to_string(), path))
 }

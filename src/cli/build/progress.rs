@@ -3,14 +3,18 @@
 use std::collections::HashMap;
 use std::io::Write;
 
+use super::live::Live;
 use crate::build::{Event, How, Progress};
 
 /// Lines of a quiet build that are shown when it fails.
 const TAIL: usize = 20;
 
 /// Chooses how a build is shown.
-pub fn show(_live: bool, explain: bool) -> Box<dyn Progress> {
-    Box::new(Plain::new(explain))
+pub fn show(live: bool, explain: bool) -> Box<dyn Progress> {
+    match live {
+        true => Box::new(Live::new(explain)),
+        false => Box::new(Plain::new(explain)),
+    }
 }
 
 /// One line after the other, each with the number of its step.
