@@ -176,7 +176,6 @@ fn start(
     let facts = claim(env, container, config, identity)?;
     write_network_files(env, container, &facts)?;
     let spec = spec::generate(env, container, &facts)?;
-    write_json(&container.path("config.json"), &spec)?;
     let owner = userns::on_host(facts.users.as_ref().map(|users| &users.maps), &facts.identity)?;
     let (io, pipes) = open_io(record.options.tty, options.stdin, owner)?;
     let created = runtime::create(Create {
@@ -194,6 +193,8 @@ fn start(
     })?;
     let mut state = Running { restarts: options.restarts, ..running(&facts, created.pid())? };
     container.write_running(&state)?;
+    // The child is at work meanwhile.
+    write_json(&container.path("config.json"), &spec)?;
     let connection = connect(env, container, &facts, &created)?;
     if let Some(connection) = &connection {
         state.ports = connection.ports().to_vec();

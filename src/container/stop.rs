@@ -125,16 +125,34 @@ pub(super) fn kill_and_wait(env: &Environment, container: &Container) -> Result<
 /// # Errors
 /// When its records cannot be read. A container that was never started is not waited for.
 pub fn wait(env: &Environment, container: &Container) -> Result<Exit, Error> {
-    if let Status::Running(running) = container.status()?
-        && let Some(pidfd) = open(&running)?
-    {
-        ended_within(&pidfd, None)?;
+    let process = match container.status()? {
+        Status::Running(running) => running.process.open()?,
+        _ => None,
+    };
+    // Of one that is removed at its end, there may be no record; its process tells as much as it can.
+    let code = process.map(|process| process.wait());
+    match (recorded(container)?, code) {
+        (Some(exit), _) => Ok(exit),
+        (None, Some(Ok(code))) if !container.dir.exists() => Ok(Exit::now(code, false, "")),
+        (None, _) => mended(env, container),
     }
-    wait_for_record(env, container)
 }
 
 /// The process is gone; its supervisor writes the exit record and, with `--rm`, removes everything.
 fn wait_for_record(env: &Environment, container: &Container) -> Result<Exit, Error> {
+    match recorded(container)? {
+        Some(exit) => Ok(exit),
+        None => mended(env, container),
+    }
+}
+
+/// The end of a container that has no supervisor any more.
+fn mended(env: &Environment, container: &Container) -> Result<Exit, Error> {
+    sweep(env)?;
+    Ok(container.exit()?.unwrap_or_else(Exit::unknown))
+}
+
+fn recorded(container: &Container) -> Result<Option<Exit>, Error> {
     let deadline = Instant::now() + RECORD_GRACE;
     let mut last = None;
     loop {
@@ -148,13 +166,7 @@ fn wait_for_record(env: &Environment, container: &Container) -> Result<Exit, Err
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    match last.or(container.exit()?) {
-        Some(exit) => Ok(exit),
-        None => {
-            sweep(env)?;
-            Ok(container.exit()?.unwrap_or_else(Exit::unknown))
-        }
-    }
+    Ok(last.or(container.exit()?))
 }
 
 /// A pidfd of the container's process; none when it is gone. The start time is checked after opening, so that

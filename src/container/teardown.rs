@@ -36,7 +36,16 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
             first = Err(error);
         }
     };
-    step(remove_cgroup(&env.cgroup_of(&container.record), &mut down));
+    let goes = container.record.options.auto_remove && !container.is_marked(Mark::Again);
+    let group = env.cgroup_of(&container.record);
+    let removed = std::thread::scope(|scope| {
+        // Its files can go at the same time: most of them are the writable layer's.
+        let files = goes.then(|| scope.spawn(|| remove_writable(&container.dir)));
+        let removed = remove_cgroup(&group, &mut down);
+        files.map(|files| files.join());
+        removed
+    });
+    step(removed);
     step(disconnect(env, container, running.as_ref()));
     step(env.addresses().release(id).map_err(Error::from));
     step(env.ids().release(id));
@@ -90,13 +99,17 @@ pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
 /// Removes a container's directory, its record last, so that a half-removed one is still known.
 fn remove_dir(dir: &std::path::Path) -> Result<(), Error> {
     let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
-    let rw = dir.join("rw");
-    match fs::remove_dir_all(&rw) {
-        Err(e) if !gone(&e) => return Err(on("remove", &rw)(e)),
-        _ => {}
-    }
+    remove_writable(dir)?;
     match fs::remove_dir_all(dir) {
         Err(e) if !gone(&e) => Err(on("remove", dir)(e)),
+        _ => Ok(()),
+    }
+}
+
+fn remove_writable(dir: &std::path::Path) -> Result<(), Error> {
+    let rw = dir.join("rw");
+    match fs::remove_dir_all(&rw) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(on("remove", &rw)(e)),
         _ => Ok(()),
     }
 }

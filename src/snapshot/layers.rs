@@ -25,6 +25,20 @@ pub(super) fn mount(layer: &Layer, via: Via, userns: Option<BorrowedFd<'_>>) -> 
     }
 }
 
+/// Makes what was mounted for lookups a container's: with all that was taken from it, its ids mapped to `userns` if there
+/// is one.
+pub(super) fn remap(layer: &Layer, mount: OwnedFd, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+    let change = Change { clear: QUIET, userns, ..Change::default() };
+    let failed = |source| Error::Layer { path: layer.path.clone(), source };
+    mount::set_attributes(&mount, &change, false).map_err(failed)?;
+    Ok(mount)
+}
+
+/// What is taken from a mount that is only looked at.
+pub(super) const QUIET: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NODEV
+    .union(MountAttrFlags::MOUNT_ATTR_NOSUID)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
 /// Whether a layer hides all that is below it. overlayfs reads the mark of every directory but a layer's root
 /// (`fs/overlayfs/super.c`, `ovl_get_root`).
 pub(super) fn is_opaque(layer: &OwnedFd) -> bool {

@@ -7,6 +7,7 @@ mod compare;
 mod error;
 mod files;
 mod form;
+mod kept;
 mod layers;
 mod loopdev;
 mod overlay;
@@ -22,6 +23,7 @@ pub use compare::{Difference, Said, Usage, differences, layer_entries, usage};
 pub use error::Error;
 pub use files::{Entry, Files};
 pub use form::{Form, UnknownForm, preferred_form};
+pub use kept::Kept;
 pub use upper::create_upper;
 
 /// overlayfs takes no more (`OVL_MAX_STACK` in `fs/overlayfs/params.h`).
@@ -39,6 +41,8 @@ pub struct Snapshot {
     pub ephemeral: bool,
     /// How EROFS files are to be mounted.
     pub via: Via,
+    /// Mounts that [`Snapshot::peek`] made, for [`Snapshot::mount`] to take over.
+    pub kept: Kept,
 }
 
 /// How an EROFS file is mounted.
@@ -62,7 +66,7 @@ impl Snapshot {
     /// # Errors
     /// Any of [`Error`] but those of [`Files`].
     pub fn mount(&self, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
-        let layers = self.mount_layers(userns)?;
+        let layers = self.mount_layers(userns, false)?;
         let upper = match &self.upper {
             None => None,
             Some(dir) => Some(upper::Upper::open(dir, userns, self.ephemeral)?),
@@ -76,23 +80,20 @@ impl Snapshot {
     /// # Errors
     /// Any of [`Error`] but those of [`Files`].
     pub fn peek(&self) -> Result<Files, Error> {
-        let quiet = MountAttrFlags::MOUNT_ATTR_NODEV
-            | MountAttrFlags::MOUNT_ATTR_NOSUID
-            | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-        let mut layers = self.mount_layers(None)?;
+        let mut layers = self.mount_layers(None, true)?;
         if let Some(changes) = self.upper.as_deref().map(upper::changes).transpose()?.flatten() {
             layers.insert(0, changes);
         }
         if let [_] = layers.as_slice() {
             let only = layers.remove(0);
-            layers::restrict(&only, quiet)?;
+            layers::restrict(&only, layers::QUIET)?;
             return Ok(Files::new(only));
         }
-        overlay::mount(layers, None, quiet).map(Files::new)
+        overlay::mount(layers, None, layers::QUIET).map(Files::new)
     }
 
     /// Mounts every layer, top to bottom.
-    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>, Error> {
+    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>, keep: bool) -> Result<Vec<OwnedFd>, Error> {
         match self.layers.len() {
             0 => return Err(Error::NoLayers),
             count if count > MAX_LAYERS => return Err(Error::TooManyLayers { count, most: MAX_LAYERS }),
@@ -104,7 +105,13 @@ impl Snapshot {
         let distinct = self.layers.iter().rev().filter(|layer| seen.insert(&layer.path));
         let mut mounts = Vec::new();
         for layer in distinct {
-            let mount = layers::mount(layer, self.via, userns)?;
+            let mount = match self.kept.take(&layer.path) {
+                Some(mount) => layers::remap(layer, mount, userns)?,
+                None => layers::mount(layer, self.via, userns)?,
+            };
+            if keep && layer.form == LayerForm::Erofs {
+                self.kept.put(&layer.path, &mount);
+            }
             let hides_the_rest = layers::is_opaque(&mount);
             mounts.push(mount);
             if hides_the_rest {

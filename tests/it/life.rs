@@ -459,3 +459,17 @@ fn a_container_has_a_time_to_stop_of_its_own() {
     let took = begin.elapsed();
     assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(5), "{took:?}");
 }
+
+#[test]
+fn the_code_of_one_that_is_removed_at_its_end_is_told() {
+    let lay = Lay::new();
+    start(&lay, &["--rm", "--name", "short"], "read line; sleep 0.3; exit 6");
+    let waits: Vec<_> =
+        (0..4).map(|_| lay.command(&["wait", "short"]).stdout(Stdio::piped()).spawn().unwrap()).collect();
+    for wait in waits {
+        let out = String::from_utf8(wait.wait_with_output().unwrap().stdout).unwrap();
+        assert!(out == "6\n" || (out == "137\n" && !kernel_tells()), "{out}");
+    }
+    eventually("it is gone", || lay.ok(&["ps", "-aq"]).is_empty());
+    lay.assert_clean();
+}
