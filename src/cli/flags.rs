@@ -8,6 +8,7 @@ use clap::{ArgAction, Args};
 use super::failure::{Failure, Tried};
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
+use super::logging::LogFlags;
 use super::userns::UsernsFlags;
 use crate::container::{NetworkMode, Options, Security, parse_mount, parse_tmpfs, parse_volume};
 use crate::kernel::userns;
@@ -100,6 +101,8 @@ pub struct CreateFlags {
     /// Resource group whose limits it shares
     #[arg(long, value_name = "NAME", help_heading = "Limits")]
     group: Option<String>,
+    #[command(flatten)]
+    log: LogFlags,
     /// Write the container's id to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -176,6 +179,7 @@ impl CreateFlags {
             cap_drop: self.cap_drop.clone(),
             security: Security::parse(&self.security_opt).tried(bad)?,
             group: self.group.clone(),
+            log: self.log.config()?,
             cidfile: self.cidfile.clone(),
         })
     }

@@ -89,6 +89,20 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Nobody keeps what the container prints.
+    #[error("{0} has no log: it was started with '--log-driver none'")]
+    NoLog(String),
+    /// Nobody listens at journald's socket.
+    #[error(
+        "cannot connect to the journal at {socket} (run systemd-journald, or use '--log-driver json-file')"
+    )]
+    NoJournal {
+        /// Where it should listen.
+        socket: &'static std::path::Path,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
     /// The operation needs a running container.
     #[error("container {0} is not running")]
     NotRunning(String),

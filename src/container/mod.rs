@@ -59,7 +59,7 @@ pub use idrange::{IdRange, IdRanges};
 pub use isolation::{DeviceRequest, Isolation, Share, check_device_rule, parse_ulimit};
 pub use keep::sweep as sweep_kept_layers;
 pub use launch::Environment;
-pub use logs::{LogOptions, follow};
+pub use logs::{LogConfig, LogDriver, LogOptions, follow};
 pub use monitor::{Attach, detach, monitor_main, run_attached};
 pub use options::{NetworkMode, Options};
 pub use process::ProcessId;

@@ -36,8 +36,9 @@ pub fn run_attached(env: &Environment, created: Created, attach: Attach) -> Resu
     let container = &created.container;
     let signals = receive_signals()?;
     let options = LaunchOptions { stdin: attach.stdin, die_with_parent: true };
-    let launched = launch(env, container, options).map_err(|error| failed_start(env, container, error))?;
-    let log = open_log(container)?;
+    let failed = |error| failed_start(env, container, error);
+    let log = open_log(container).map_err(failed)?;
+    let launched = launch(env, container, options).map_err(failed)?;
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let outside = Outside {
         stdin: attach.stdin.then(|| stdin.as_fd()),
@@ -78,7 +79,7 @@ fn open_log(container: &Container) -> Result<Option<Writer>, Error> {
     if container.record.options.auto_remove {
         return Ok(None);
     }
-    Writer::open(&container.path("log.json")).map(Some)
+    Writer::open(container)
 }
 
 /// Records the end, takes everything down, and removes the container if that was asked.
@@ -168,7 +169,7 @@ pub fn monitor_main(env: &Environment, dir: &Path, lock_fd: i32, report_fd: i32)
 }
 
 fn start_detached(env: &Environment, container: &Container) -> Result<(Launched, Option<Writer>), Error> {
-    let log = Writer::open(&container.path("log.json")).map(Some)?;
+    let log = Writer::open(container).map_err(|error| failed_start(env, container, error))?;
     // With -i and no one attached, stdin stays open and silent.
     let options = LaunchOptions { stdin: container.record.options.interactive, die_with_parent: false };
     match launch(env, container, options) {

@@ -89,6 +89,9 @@ pub struct Options {
     /// `--group`.
     #[serde(default)]
     pub group: Option<String>,
+    /// `--log-driver` and `--log-opt`.
+    #[serde(default)]
+    pub log: super::logs::LogConfig,
     /// `--cidfile`.
     pub cidfile: Option<PathBuf>,
 }

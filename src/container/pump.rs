@@ -69,6 +69,8 @@ pub struct Pump<'a> {
     log: Option<Writer>,
     signals: Option<&'a SignalFd>,
     console: Option<BorrowedFd<'a>>,
+    /// What is carried; one for all outputs.
+    buffer: Vec<u8>,
 }
 
 /// Where the outside is: the standard descriptors of this process, or nowhere.
@@ -91,7 +93,8 @@ impl<'a> Pump<'a> {
         signals: Option<&'a SignalFd>,
         console: Option<BorrowedFd<'a>>,
     ) -> Result<Pump<'a>, Error> {
-        let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console };
+        let buffer = vec![0; CHUNK];
+        let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console, buffer };
         match streams {
             Streams::Pipes { stdin, stdout, stderr } => {
                 pump.outputs.push(Output {
@@ -150,7 +153,7 @@ impl<'a> Pump<'a> {
             }
         }
         if let Some(log) = &mut self.log {
-            log.finish()?;
+            log.finish();
         }
         Ok(ended.unwrap_or_default())
     }
@@ -230,8 +233,7 @@ impl<'a> Pump<'a> {
     /// Carries one piece of output; at its end, or when nobody takes it, the stream is closed.
     fn carry(&mut self, index: usize) -> Result<(), Error> {
         let output = &mut self.outputs[index];
-        let mut buffer = vec![0; CHUNK];
-        let read = match rustix::io::read(&output.from, &mut buffer[..]) {
+        let read = match rustix::io::read(&output.from, &mut self.buffer[..]) {
             Ok(0) | Err(Errno::IO) => {
                 output.closed = true;
                 return Ok(());
@@ -241,10 +243,10 @@ impl<'a> Pump<'a> {
             Err(e) => return Err(Error::System("read the container's output", e.into())),
         };
         if let Some(log) = &mut self.log {
-            log.write(output.stream, &buffer[..read])?;
+            log.write(output.stream, &self.buffer[..read]);
         }
         if let Some(to) = output.to
-            && write_all(to, &buffer[..read]).is_err()
+            && write_all(to, &self.buffer[..read]).is_err()
         {
             output.closed = true;
         }

@@ -5,3 +5,4 @@ pub mod process;
 pub mod seccomp;
 pub mod tree;
 pub mod userns;
+pub mod watch;

@@ -14,6 +14,7 @@ mod groups;
 mod images;
 mod isolation;
 mod lifecycle;
+mod logging;
 mod memory;
 mod network;
 mod oci;
