@@ -5,6 +5,7 @@ mod build_progress;
 mod check;
 mod commit;
 mod context;
+mod cp;
 mod diff;
 mod du;
 mod exec;
@@ -85,6 +86,8 @@ enum Command {
     Exec(exec::Exec),
     /// List containers
     Ps(ps::Ps),
+    /// Copy files between a container, running or not, and this machine
+    Cp(cp::Cp),
     /// Show what a container printed
     Logs(logs::Logs),
     /// Stop running containers
@@ -183,6 +186,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Run(command) => command.run(&context),
         Command::Exec(command) => command.run(&context),
         Command::Ps(command) => command.run(&context),
+        Command::Cp(command) => command.run(&context),
         Command::Logs(command) => command.run(&context),
         Command::Stop(command) => command.run(&context),
         Command::Update(command) => command.run(&context),

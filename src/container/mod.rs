@@ -6,6 +6,7 @@
 
 mod changes;
 mod checkpoints;
+mod copy;
 mod create;
 mod error;
 mod exec;
@@ -47,6 +48,7 @@ mod volume;
 
 pub use changes::{ChangeKind, changes, export, frozen_upper};
 pub use checkpoints::{Checkpoint, Checkpoints};
+pub use copy::{CopyOptions, Local, copy_in, copy_out};
 pub use create::{Created, create};
 pub use error::Error;
 pub use exec::{ExecOptions, exec};

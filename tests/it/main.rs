@@ -6,6 +6,7 @@
 mod archives;
 mod bad_input;
 mod builds;
+mod copies;
 mod durability;
 mod flags;
 mod forks;
