@@ -8,6 +8,7 @@ mod context;
 mod cp;
 mod diff;
 mod du;
+mod events;
 mod exec;
 mod export;
 mod failure;
@@ -33,6 +34,7 @@ mod manifest;
 mod moment;
 mod monitor;
 mod output;
+mod port;
 mod progress;
 mod prune;
 mod ps;
@@ -48,6 +50,7 @@ mod stats;
 mod stop;
 mod tag;
 mod template;
+mod top;
 mod tree;
 mod update;
 mod userns;
@@ -104,6 +107,12 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     /// Manage volumes: directories that outlive containers
     Volume(volume::Volume),
+    /// Show the processes of a container
+    Top(top::Top),
+    /// Show which ports of this machine lead to a container
+    Port(port::Port),
+    /// Show what happens to containers, images, volumes and networks
+    Events(events::Events),
     /// Show what containers use
     Stats(stats::Stats),
     /// Wait until containers end, and print their exit codes
@@ -196,6 +205,9 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Fork(command) => command.run(&context),
         Command::Snapshot(command) => command.run(&context),
         Command::Kill(command) => command.run(&context),
+        Command::Top(command) => command.run(&context),
+        Command::Port(command) => command.run(&context),
+        Command::Events(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),
         Command::Build(command) => command.run(&context),

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use jiff::Timestamp;
 
 use super::error::Error;
+use super::events::note_container;
 use super::files::{on, write_json};
 use super::group::Groups;
 use super::id::new_id;
@@ -93,6 +94,7 @@ fn fill(env: &Environment, mut container: Container, making: Option<fs::File>) -
         env.containers.release_name(&container.record.name, &id)?;
         return Err(error);
     }
+    note_container(env, &container, "create", &[]);
     Ok(Created { container, lock })
 }
 

@@ -89,6 +89,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The program that lists processes.
+    #[error("{0}")]
+    Ps(String),
     /// Nobody keeps what the container prints.
     #[error("{0} has no log: it was started with '--log-driver none'")]
     NoLog(String),

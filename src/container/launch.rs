@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use lay_store::Store;
 
 use super::error::Error;
+use super::events::note_container;
 use super::files::{on, write, write_json};
 use super::group::Groups;
 use super::idrange::{IdPool, IdRanges};
@@ -119,7 +120,9 @@ pub struct LaunchOptions {
 /// # Errors
 /// When any step fails; what was set up until then is taken back.
 pub fn launch(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
-    launch_from(env, container, options, None)
+    let launched = launch_from(env, container, options, None)?;
+    note_container(env, container, "start", &[]);
+    Ok(launched)
 }
 
 /// What a container consists of that no image in the store stands behind.

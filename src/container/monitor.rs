@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::create::Created;
 use super::error::Error;
+use super::events::note_end;
 use super::exit::Exit;
 use super::files::on;
 use super::launch::{Environment, LaunchOptions, Launched, launch};
@@ -87,6 +88,7 @@ fn finish(env: &Environment, container: &Container, code: i32) -> Result<Exit, E
     let down = teardown(env, container)?;
     let exit = Exit::now(code, down.oom_killed, "");
     container.write_exit(&exit)?;
+    note_end(env, container, &exit);
     if container.record.options.auto_remove {
         forget(env, container)?;
     }

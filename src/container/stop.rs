@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::error::Error;
+use super::events::note_container;
 use super::exit::Exit;
 use super::launch::Environment;
 use super::record::{Container, Running, Status};
@@ -30,12 +31,16 @@ pub fn stop(
 ) -> Result<bool, Error> {
     let Status::Running(running) = container.status()? else { return Ok(false) };
     let Some(pidfd) = open(&running)? else { return Ok(false) };
-    send(&pidfd, signal.unwrap_or(container.record.stop_signal))?;
+    let signal = signal.unwrap_or(container.record.stop_signal);
+    send(&pidfd, signal)?;
+    note_kill(env, container, signal);
     if !ended_within(&pidfd, Some(grace))? {
         send(&pidfd, libc::SIGKILL)?;
+        note_kill(env, container, libc::SIGKILL);
         ended_within(&pidfd, None)?;
     }
     wait_for_record(env, container)?;
+    note_container(env, container, "stop", &[]);
     Ok(true)
 }
 
@@ -43,12 +48,20 @@ pub fn stop(
 ///
 /// # Errors
 /// [`Error::NotRunning`] when it is not running.
-pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
+pub fn kill(env: &Environment, container: &Container, signal: i32) -> Result<(), Error> {
     let running = container.require_running()?;
     match open(&running)? {
-        Some(pidfd) => send(&pidfd, signal),
+        Some(pidfd) => {
+            send(&pidfd, signal)?;
+            note_kill(env, container, signal);
+            Ok(())
+        }
         None => Err(Error::NotRunning(container.record.name.clone())),
     }
+}
+
+fn note_kill(env: &Environment, container: &Container, signal: i32) {
+    note_container(env, container, "kill", &[("signal", signal.to_string())]);
 }
 
 /// Kills a container and waits until its end is recorded.

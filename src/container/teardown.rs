@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 
 use super::error::Error;
+use super::events::{note_container, note_end};
 use super::exit::Exit;
 use super::files::on;
 use super::launch::{Environment, endpoint};
@@ -77,6 +78,7 @@ pub fn teardown_and_remove(env: &Environment, container: &Container) -> Result<(
 pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
     env.containers.release_name(&container.record.name, &container.record.id)?;
     remove_dir(&container.dir)?;
+    note_container(env, container, "destroy", &[]);
     match container.record.options.auto_remove {
         true => remove_volumes(env, container),
         false => Ok(()),
@@ -122,6 +124,7 @@ fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
             let mut exit = Exit::unknown();
             exit.oom_killed = down.oom_killed;
             container.write_exit(&exit)?;
+            note_end(env, &container, &exit);
         }
         _ => {}
     }

@@ -30,3 +30,4 @@ mod security;
 mod support;
 mod userns;
 mod volumes;
+mod watching;

@@ -1,6 +1,6 @@
 //! What a container prints: taken in pieces, split into lines, and kept by a driver.
 
-mod chain;
+pub(super) mod chain;
 mod config;
 mod escape;
 mod file;
