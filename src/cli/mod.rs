@@ -2,13 +2,16 @@
 
 mod build;
 mod build_progress;
+mod candidates;
 mod check;
 mod commit;
+mod completion;
 mod context;
 mod cp;
 mod diff;
 mod du;
 mod events;
+mod examples;
 mod exec;
 mod export;
 mod failure;
@@ -25,11 +28,13 @@ mod inspect;
 mod isolation;
 mod kill;
 mod limits;
+mod listing;
 mod load;
 mod logging;
 mod login;
 mod logout;
 mod logs;
+mod man;
 mod manifest;
 mod moment;
 mod monitor;
@@ -59,8 +64,9 @@ mod wait;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use completion::VARIABLE as COMPLETE;
 pub use context::Context;
 pub use failure::Failure;
 
@@ -161,6 +167,11 @@ enum Command {
     Check(check::Check),
     /// Show how this machine and lay fit together
     Info(info::Info),
+    /// Print a script that lets a shell complete commands, flags and names
+    Completion(completion::Completion),
+    /// Write a manual page for each command
+    #[command(hide = true)]
+    Man(man::Man),
     /// Be an OCI runtime: create, start, state, kill, delete and more, as runc's command line
     #[command(disable_help_flag = true)]
     Oci {
@@ -171,6 +182,25 @@ enum Command {
     /// Watch over a detached container
     #[command(hide = true)]
     Monitor(monitor::Monitor),
+}
+
+/// The command line with all its help.
+pub fn command() -> clap::Command {
+    examples::add(Cli::command())
+}
+
+/// The same, with the names that a shell may complete.
+pub fn command_to_complete() -> clap::Command {
+    candidates::add(Cli::command())
+}
+
+/// Reads this process's command line.
+///
+/// # Errors
+/// What clap has to say, help included.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// Runs a command; returns its exit code.
@@ -231,6 +261,8 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Prune(command) => command.run(&context),
         Command::Check(command) => command.run(&context),
         Command::Info(command) => command.run(&context),
+        Command::Completion(command) => command.run(&context),
+        Command::Man(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),
         // Taken above: it needs no context.
         Command::Oci { .. } => Ok(USAGE),
@@ -240,10 +272,45 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn flags_do_not_contradict_each_other() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+        command_to_complete().debug_assert();
+    }
+
+    /// Every command that is shown says by an example how it is used, and lists say it of their formats.
+    #[test]
+    fn every_command_s_help_has_examples() {
+        fn look(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
+            let shown = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            if !shown.contains("Examples:\n  lay ") {
+                missing.push(path.to_string());
+            }
+            for below in command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+                look(below, &format!("{path} {}", below.get_name()), missing);
+            }
+        }
+        let mut missing = Vec::new();
+        look(&command(), "lay", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
+    /// What is listed can be had as JSON, by a template, filtered, and as names alone.
+    #[test]
+    fn lists_take_the_same_flags() {
+        let root = Cli::command();
+        let lists = ["ps", "images", "volume ls", "group ls", "snapshot ls", "manifest ls", "network ls"];
+        for path in lists {
+            let mut at = Some(&root);
+            for name in path.split(' ') {
+                at = at.and_then(|command| command.find_subcommand(name));
+            }
+            let Some(command) = at else { continue };
+            for flag in ["format", "filter", "quiet", "no-trunc"] {
+                let has = command.get_arguments().any(|argument| argument.get_long() == Some(flag));
+                assert!(has, "{path} --{flag}");
+            }
+        }
     }
 }

@@ -27,6 +27,7 @@ mod rootless;
 mod run;
 mod seccomp;
 mod security;
+mod shells;
 mod support;
 mod userns;
 mod volumes;
