@@ -47,7 +47,7 @@ pub struct CreateFlags {
     /// Mount a file, directory or named volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]")]
     volume: Vec<String>,
-    /// The same in long form: type=bind|volume|tmpfs,source=...,target=...,readonly
+    /// The same in long form: type=bind|volume|tmpfs|image,source=...,target=...,readonly
     #[arg(long, value_name = "OPTIONS")]
     mount: Vec<String>,
     /// Mount what another container has
@@ -95,9 +95,15 @@ pub struct CreateFlags {
     /// Add a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
+    /// Read labels from a file
+    #[arg(long, value_name = "FILE")]
+    label_file: Vec<PathBuf>,
     /// Signal that asks the container to stop
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
+    /// Seconds to wait after that before it is killed; -1 waits for ever
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    stop_timeout: Option<i64>,
     /// Resource group whose limits it shares
     #[arg(long, value_name = "NAME", help_heading = "Limits")]
     group: Option<String>,
@@ -171,8 +177,9 @@ impl CreateFlags {
             volumes_from: self.volumes_from.clone(),
             add_hosts: self.add_host.clone(),
             dns: self.dns.clone(),
-            labels: self.label.clone(),
+            labels: labels(&self.label_file, &self.label)?,
             stop_signal: self.stop_signal.clone(),
+            stop_timeout: self.stop_timeout,
             resources: self.limits.resources()?,
             isolation: self.isolation.isolation()?,
             cap_add: self.cap_add.clone(),
@@ -245,6 +252,19 @@ pub fn environment(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>, F
     entries.into_iter().filter_map(resolve).collect()
 }
 
+/// Files first, then flags: the last one counts.
+fn labels(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    for path in files {
+        all.extend(env_file(path)?);
+    }
+    all.extend(flags.iter().cloned());
+    match all.iter().find(|label| label.starts_with('=') || label.is_empty()) {
+        Some(label) => Err(Failure::new(format!("invalid label '{label}': it has no name"))),
+        None => Ok(all),
+    }
+}
+
 /// `NAME=VALUE` a line; empty lines and those that begin with `#` do not count.
 fn env_file(path: &Path) -> Result<Vec<String>, Failure> {
     let text = std::fs::read_to_string(path).tried(|| format!("cannot read {}", path.display()))?;
@@ -252,7 +272,7 @@ fn env_file(path: &Path) -> Result<Vec<String>, Failure> {
     let check = |line: &str| {
         let name = line.split('=').next().unwrap_or_default();
         match name.contains(char::is_whitespace) {
-            true => Err(Failure::new(format!("{}: variable '{name}' contains whitespace", path.display()))),
+            true => Err(Failure::new(format!("{}: name '{name}' contains whitespace", path.display()))),
             false => Ok(line.to_string()),
         }
     };

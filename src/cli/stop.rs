@@ -15,9 +15,9 @@ pub struct Stop {
     /// Names or ids of containers
     #[arg(required = true, value_name = "CONTAINER")]
     containers: Vec<String>,
-    /// Seconds to wait before they are killed
-    #[arg(short = 't', long, default_value_t = 10)]
-    time: u64,
+    /// Seconds to wait before they are killed, -1 for ever [default: what they were told, or 10]
+    #[arg(short = 't', long, allow_negative_numbers = true)]
+    time: Option<i64>,
     /// Signal to send instead of the image's
     #[arg(short, long)]
     signal: Option<String>,
@@ -28,11 +28,18 @@ impl Stop {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let signal =
             self.signal.as_deref().map(parse_signal).transpose().tried(|| "invalid flag".to_string())?;
-        let grace = Duration::from_secs(self.time);
         for_each(context, "stop", &self.containers, |env, container| {
-            container::stop(env, container, signal, grace).map(drop)
+            let told = self.time.or(container.record.options.stop_timeout);
+            container::stop(env, container, signal, grace(told)).map(drop)
         })
     }
+}
+
+/// How long a container may take to end.
+pub fn grace(seconds: Option<i64>) -> Duration {
+    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    let seconds = seconds.map_or(Some(10), |seconds| u64::try_from(seconds).ok());
+    seconds.map_or(FOR_EVER, |seconds| Duration::from_secs(seconds).min(FOR_EVER))
 }
 
 /// Does something to each container and prints the names with which it went well; the others' errors do not keep it

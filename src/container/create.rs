@@ -18,7 +18,7 @@ use super::launch::Environment;
 use super::options::Options;
 use super::record::{Container, Record};
 use super::signal::parse_signal;
-use super::volume::{Volumes, gather, inherit};
+use super::volume::{Volumes, gather, images, inherit, resolve};
 use crate::image::Image;
 
 /// `OVERLAYFS_SUPER_MAGIC` (statfs(2)).
@@ -45,9 +45,11 @@ pub fn create(
     mut options: Options,
 ) -> Result<Created, Error> {
     options.resources.check()?;
+    resolve(&env.store, &mut options.mounts)?;
     // Until the record names the layers, this keeps a collection from taking them.
     let lease = env.store.lease()?;
-    lease.protect(image.layers.iter().copied().chain([image.manifest, image.id]))?;
+    let mounted = images(&options.mounts).flat_map(|i| i.layers.iter().copied().chain(i.manifest));
+    lease.protect(image.layers.iter().copied().chain([image.manifest, image.id]).chain(mounted))?;
     if let Some(missing) = image.layers.iter().find(|diff_id| env.store.layer(diff_id).is_none()) {
         return Err(Error::MissingLayer(*missing));
     }

@@ -20,7 +20,7 @@ use super::set::Containers;
 use super::spec::{self, Facts};
 use super::streams::{Streams, open_io};
 use super::teardown::teardown;
-use super::volume::{Volumes, fill};
+use super::volume::{Volumes, WithImages, fill};
 use super::{user, userns};
 use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
@@ -163,8 +163,8 @@ fn start(
     let Source { snapshot, rootfs, config } = match source {
         Some(source) => source,
         None => {
-            own = snapshot(env, container)?;
-            Source { snapshot: &own, rootfs: &own, config: super::spec::image_config(env, record)? }
+            own = WithImages::of(env, snapshot(env, container)?, &record.options.mounts)?;
+            Source { snapshot: &own.snapshot, rootfs: &own, config: super::spec::image_config(env, record)? }
         }
     };
     let files = snapshot.peek()?;

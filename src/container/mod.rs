@@ -83,4 +83,6 @@ pub use teardown::sweep;
 pub use top::top;
 pub use update::update;
 pub use userns::UsernsMode;
-pub use volume::{MountKind, MountRequest, Volume, Volumes, inherit, parse_mount, parse_tmpfs, parse_volume};
+pub use volume::{
+    ImageSource, MountKind, MountRequest, Volume, Volumes, inherit, parse_mount, parse_tmpfs, parse_volume,
+};

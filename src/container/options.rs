@@ -74,6 +74,9 @@ pub struct Options {
     pub labels: Vec<String>,
     /// `--stop-signal`.
     pub stop_signal: Option<String>,
+    /// `--stop-timeout`: seconds to wait before it is killed; for ever below 0.
+    #[serde(default)]
+    pub stop_timeout: Option<i64>,
     /// CPU, memory and pids.
     pub resources: Resources,
     /// `--cap-add`.

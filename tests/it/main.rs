@@ -19,6 +19,7 @@ mod logging;
 mod memory;
 mod network;
 mod oci;
+mod options;
 mod peers;
 mod pull;
 mod pushes;
