@@ -10,7 +10,9 @@ use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
 use super::logging::LogFlags;
 use super::userns::UsernsFlags;
-use crate::container::{NetworkMode, Options, Security, parse_mount, parse_tmpfs, parse_volume};
+use crate::container::{
+    NetworkMode, Options, Security, parse_mount, parse_storage, parse_tmpfs, parse_volume,
+};
 use crate::kernel::userns;
 use crate::network::{Pasta, PortMapping, Slirp};
 
@@ -104,6 +106,9 @@ pub struct CreateFlags {
     /// Seconds to wait after that before it is killed; -1 waits for ever
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     stop_timeout: Option<i64>,
+    /// size=BYTES: bound what it may write to its own files, where the file system has quotas of projects
+    #[arg(long, value_name = "OPTION", help_heading = "Limits")]
+    storage_opt: Vec<String>,
     /// Resource group whose limits it shares
     #[arg(long, value_name = "NAME", help_heading = "Limits")]
     group: Option<String>,
@@ -186,6 +191,7 @@ impl CreateFlags {
             cap_drop: self.cap_drop.clone(),
             security: Security::parse(&self.security_opt).tried(bad)?,
             group: self.group.clone(),
+            storage_size: parse_storage(&self.storage_opt).tried(bad)?,
             log: self.log.config()?,
             cidfile: self.cidfile.clone(),
         })

@@ -16,6 +16,7 @@ use super::id::new_id;
 use super::keep;
 use super::launch::Environment;
 use super::options::Options;
+use super::quota::prepare;
 use super::record::{Container, Record};
 use super::signal::parse_signal;
 use super::volume::{Volumes, gather, images, inherit, resolve};
@@ -91,6 +92,7 @@ fn fill(env: &Environment, mut container: Container, making: Option<fs::File>) -
     let (id, wanted) = (container.record.id.clone(), container.record.options.name.clone());
     container.record.name = env.containers.reserve_name(wanted.as_deref(), &id)?;
     let written = write_json(&container.path("container.json"), &container.record)
+        .and_then(|()| prepare(env, &container))
         .and_then(|()| write_cidfile(&container.record));
     if let Err(error) = written {
         env.containers.release_name(&container.record.name, &id)?;

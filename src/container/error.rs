@@ -92,6 +92,17 @@ pub enum Error {
     /// The program that lists processes.
     #[error("{0}")]
     Ps(String),
+    /// The writable layer cannot be bounded there.
+    #[error(
+        "the file system of {path} keeps no quotas of projects, which '--storage-opt size' needs (XFS mounted with 'pquota', or ext4 with the features quota and project mounted with 'prjquota')"
+    )]
+    NoQuota {
+        /// Where the layer is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        reason: rustix::io::Errno,
+    },
     /// Nobody keeps what the container prints.
     #[error("{0} has no log: it was started with '--log-driver none'")]
     NoLog(String),

@@ -92,6 +92,9 @@ pub struct Options {
     /// `--group`.
     #[serde(default)]
     pub group: Option<String>,
+    /// `--storage-opt size=…`, in bytes.
+    #[serde(default)]
+    pub storage_size: Option<u64>,
     /// `--log-driver` and `--log-opt`.
     #[serde(default)]
     pub log: super::logs::LogConfig,

@@ -8,6 +8,7 @@ use super::events::{note_container, note_end};
 use super::exit::Exit;
 use super::files::on;
 use super::launch::{Environment, endpoint};
+use super::quota::unbound;
 use super::record::{Container, Running};
 use super::remove::remove_volumes;
 use crate::network;
@@ -77,6 +78,7 @@ pub fn teardown_and_remove(env: &Environment, container: &Container) -> Result<(
 /// As [`teardown_and_remove`].
 pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
     env.containers.release_name(&container.record.name, &container.record.id)?;
+    unbound(&container.record, &container.path("rw"));
     remove_dir(&container.dir)?;
     note_container(env, container, "destroy", &[]);
     match container.record.options.auto_remove {

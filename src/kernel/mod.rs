@@ -3,6 +3,7 @@
 pub mod identity;
 pub mod mount;
 pub mod process;
+pub mod quota;
 pub mod seccomp;
 pub mod tree;
 pub mod userns;

@@ -87,3 +87,28 @@ fn a_container_says_how_long_it_may_take_to_stop() {
     lay.ok(&["stop", "hup"]);
     assert_eq!(lay.ok(&["wait", "hup"]), "5");
 }
+
+/// Where there are quotas of projects, `tests/vm` tries what they do.
+#[test]
+fn a_file_system_without_quotas_is_told_of() {
+    let lay = Lay::new();
+    let dir = tempfile::tempdir_in("/dev/shm").unwrap();
+    let run = |size: &str| {
+        let mut command =
+            lay.command(&["run", "--rm", "--network", "none", "--storage-opt", size, "busybox", "true"]);
+        command.env("LAY_ROOT", dir.path()).output().unwrap()
+    };
+    let out = run("size=10m");
+    let words = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(
+        out.status.code() == Some(125) && words.contains("prjquota") && words.contains("keeps no quotas"),
+        "{words}"
+    );
+    let left = std::fs::read_dir(dir.path().join("containers"))
+        .unwrap()
+        .flatten()
+        .filter(|e| e.file_name().len() == 64);
+    assert_eq!(left.count(), 0);
+    assert_eq!(std::fs::read_dir(dir.path().join("containers/names")).unwrap().count(), 0);
+    assert!(String::from_utf8_lossy(&run("colour=red").stderr).contains("size=BYTES"));
+}
