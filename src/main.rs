@@ -3,15 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
 use clap::error::ErrorKind;
-use lay::cli::{self, Cli};
+use clap_complete::CompleteEnv;
+use lay::cli;
 
 fn main() -> ExitCode {
     if let Some(args) = lay::oci::args(std::env::args_os()) {
         return lay::oci::main(args);
     }
-    let cli = match Cli::try_parse() {
+    // Ends the process when a shell asks for completions.
+    CompleteEnv::with_factory(cli::command_to_complete).var(cli::COMPLETE).bin("lay").complete();
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => {
             // If nobody listens, there is nobody to tell.

@@ -39,7 +39,7 @@ impl Export {
 }
 
 /// The file, or stdout if it is no terminal.
-pub fn output(path: Option<&std::path::Path>) -> Result<Box<dyn Write>, Failure> {
+pub fn output(path: Option<&std::path::Path>) -> Result<Box<dyn Write + Send>, Failure> {
     match path {
         Some(path) => {
             let file = File::create(path).tried(|| format!("cannot write {}", path.display()))?;

@@ -9,9 +9,10 @@ use super::failure::{Failure, Tried};
 use super::health::HealthFlags;
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
+use super::logging::LogFlags;
 use super::userns::UsernsFlags;
 use crate::container::{
-    NetworkMode, Options, RestartPolicy, Security, parse_mount, parse_tmpfs, parse_volume,
+    NetworkMode, Options, RestartPolicy, Security, parse_mount, parse_storage, parse_tmpfs, parse_volume,
 };
 use crate::kernel::userns;
 use crate::network::{Pasta, PortMapping, Slirp};
@@ -49,7 +50,7 @@ pub struct CreateFlags {
     /// Mount a file, directory or named volume
     #[arg(short, long, value_name = "[SOURCE:]TARGET[:ro]")]
     volume: Vec<String>,
-    /// The same in long form: type=bind|volume|tmpfs,source=...,target=...,readonly
+    /// The same in long form: type=bind|volume|tmpfs|image,source=...,target=...,readonly
     #[arg(long, value_name = "OPTIONS")]
     mount: Vec<String>,
     /// Mount what another container has
@@ -97,20 +98,28 @@ pub struct CreateFlags {
     /// Add a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
+    /// Read labels from a file
+    #[arg(long, value_name = "FILE")]
+    label_file: Vec<PathBuf>,
     /// Signal that asks the container to stop
     #[arg(long, value_name = "SIGNAL")]
     stop_signal: Option<String>,
-    /// Seconds that it may take to stop before it is killed [default: 10]
-    #[arg(long, value_name = "SECONDS")]
-    stop_timeout: Option<u64>,
+    /// Seconds that it may take to stop before it is killed, -1 for ever [default: 10]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    stop_timeout: Option<i64>,
     /// When to start it again after its end: no, on-failure[:N], always or unless-stopped
     #[arg(long, value_name = "POLICY", default_value = "no")]
     restart: String,
     #[command(flatten)]
     health: HealthFlags,
+    /// size=BYTES: bound what it may write to its own files, where the file system has quotas of projects
+    #[arg(long, value_name = "OPTION", help_heading = "Limits")]
+    storage_opt: Vec<String>,
     /// Resource group whose limits it shares
     #[arg(long, value_name = "NAME", help_heading = "Limits")]
     group: Option<String>,
+    #[command(flatten)]
+    log: LogFlags,
     /// Write the container's id to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -187,7 +196,7 @@ impl CreateFlags {
             volumes_from: self.volumes_from.clone(),
             add_hosts: self.add_host.clone(),
             dns: self.dns.clone(),
-            labels: self.label.clone(),
+            labels: labels(&self.label_file, &self.label)?,
             stop_signal: self.stop_signal.clone(),
             stop_timeout: self.stop_timeout,
             restart: self.restart()?,
@@ -199,6 +208,8 @@ impl CreateFlags {
             cap_drop: self.cap_drop.clone(),
             security: Security::parse(&self.security_opt).tried(bad)?,
             group: self.group.clone(),
+            storage_size: parse_storage(&self.storage_opt).tried(bad)?,
+            log: self.log.config()?,
             cidfile: self.cidfile.clone(),
         })
     }
@@ -265,6 +276,19 @@ pub fn environment(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>, F
     entries.into_iter().filter_map(resolve).collect()
 }
 
+/// Files first, then flags: the last one counts.
+fn labels(files: &[PathBuf], flags: &[String]) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    for path in files {
+        all.extend(env_file(path)?);
+    }
+    all.extend(flags.iter().cloned());
+    match all.iter().find(|label| label.starts_with('=') || label.is_empty()) {
+        Some(label) => Err(Failure::new(format!("invalid label '{label}': it has no name"))),
+        None => Ok(all),
+    }
+}
+
 /// `NAME=VALUE` a line; empty lines and those that begin with `#` do not count.
 fn env_file(path: &Path) -> Result<Vec<String>, Failure> {
     let text = std::fs::read_to_string(path).tried(|| format!("cannot read {}", path.display()))?;
@@ -272,7 +296,7 @@ fn env_file(path: &Path) -> Result<Vec<String>, Failure> {
     let check = |line: &str| {
         let name = line.split('=').next().unwrap_or_default();
         match name.contains(char::is_whitespace) {
-            true => Err(Failure::new(format!("{}: variable '{name}' contains whitespace", path.display()))),
+            true => Err(Failure::new(format!("{}: name '{name}' contains whitespace", path.display()))),
             false => Ok(line.to_string()),
         }
     };

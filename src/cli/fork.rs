@@ -12,7 +12,7 @@ use crate::container::{self, ForkOptions};
 /// Data is shared until one of them changes it, where the file system can (XFS, btrfs). Ports of the host are chosen anew;
 /// named volumes are shared.
 #[derive(Args, Debug)]
-#[command(after_help = "Example: lay fork --name try web sh -c 'nginx -t'")]
+#[command(after_help = "Examples:\n  lay fork --name try web sh -c 'nginx -t'")]
 pub struct Fork {
     /// Name of the new container
     #[arg(long)]

@@ -11,7 +11,8 @@ use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::human;
 use super::limits::LimitFlags;
-use super::output::{Format, line, rows};
+use super::listing::ListFlags;
+use super::output::line;
 use crate::container::{Group as Record, Groups, Rule, parse_config, parse_rules};
 
 /// Manage resource groups: lasting control groups whose limits all in them share
@@ -28,11 +29,7 @@ enum Action {
     /// Change a group's limits
     Update(Box<Limits>),
     /// List groups
-    Ls {
-        /// table, json, or a template such as '{{.Name}}'
-        #[arg(long)]
-        format: Option<String>,
-    },
+    Ls(ListFlags),
     /// Show all about groups, as JSON
     Inspect {
         #[arg(required = true)]
@@ -114,7 +111,7 @@ impl Group {
                 groups.update(&flags.name, &limits).tried(|| of("update", &flags.name))?;
                 line(&flags.name)?;
             }
-            Action::Ls { format } => list(&groups, format.as_deref())?,
+            Action::Ls(flags) => list(&groups, flags)?,
             Action::Inspect { groups: names } => {
                 let all = names.iter().map(|name| inspect(&groups, name).tried(|| of("inspect", name)));
                 line(format!("{:#}", Value::from(all.collect::<Result<Vec<_>, _>>()?)))?;
@@ -162,8 +159,7 @@ impl Group {
     }
 }
 
-fn list(groups: &Groups<'_>, format: Option<&str>) -> Result<(), Failure> {
-    let format = Format::parse(format)?;
+fn list(groups: &Groups<'_>, flags: &ListFlags) -> Result<(), Failure> {
     let tried = || "cannot list the groups".to_string();
     let row = |group: Record| -> Result<Value, Failure> {
         let limits = &group.resources;
@@ -190,7 +186,7 @@ fn list(groups: &Groups<'_>, format: Option<&str>) -> Result<(), Failure> {
         ("CONTAINERS", "Containers"),
         ("PROCESSES", "Processes"),
     ];
-    rows(&format, &columns, &all)
+    flags.print(&columns, all)
 }
 
 fn inspect(groups: &Groups<'_>, name: &str) -> Result<Value, crate::container::Error> {

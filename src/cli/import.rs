@@ -9,6 +9,7 @@ use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
 use super::pull::reference;
+use crate::container::note_event;
 use crate::image::{self, Changes, Commit as Options};
 
 /// Make an image of a tar archive of a whole tree
@@ -40,6 +41,8 @@ impl Import {
             form: context.layer_form()?.0.layer(),
         };
         let id = image::import(&store, input(&self.file)?, &options).tried(tried)?;
+        let named = name.iter().map(|name| ("name", name.clone())).collect::<Vec<_>>();
+        note_event(store.root(), "image", "import", &id.to_string(), &named);
         line(id.to_string())?;
         store.flush_index();
         Ok(0)

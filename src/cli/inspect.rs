@@ -154,6 +154,7 @@ fn mount_value(env: &Environment, mount: &MountRequest) -> Value {
         MountKind::Bind(path) => ("bind", None, json!(path)),
         MountKind::Volume(name) => ("volume", Some(name), json!(Volumes::new(env.store.root()).data(name))),
         MountKind::Tmpfs(_) => ("tmpfs", None, json!("")),
+        MountKind::Image(image) => ("image", None, json!(image.name)),
         MountKind::Given(name) => ("bind", None, json!(name)),
     };
     json!({

@@ -22,6 +22,6 @@ impl Kill {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let signal = parse_signal(&self.signal).tried(|| "invalid flag".to_string())?;
-        for_each(context, "kill", &self.containers, |_, container| container::kill(container, signal))
+        for_each(context, "kill", &self.containers, |env, container| container::kill(env, container, signal))
     }
 }

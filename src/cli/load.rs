@@ -8,6 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::import::input;
 use super::output::line;
+use crate::container::note_event;
 use crate::image::{Source, load_archive};
 
 /// Read images from an archive or an OCI directory
@@ -33,6 +34,9 @@ impl Load {
         };
         let names = loaded.tried(|| format!("cannot load {}", self.input))?;
         store.flush_index();
+        for name in &names {
+            note_event(store.root(), "image", "load", name, &[("name", name.clone())]);
+        }
         if !self.quiet {
             names.iter().try_for_each(|name| line(format!("Loaded image: {name}")))?;
         }

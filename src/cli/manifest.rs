@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
-use super::output::{Format, line, rows};
+use super::listing::ListFlags;
+use super::output::line;
 use super::pull::reference;
 use super::push::How;
 use crate::image::index::{Annotation, List, is_index};
@@ -68,11 +69,7 @@ enum Action {
         list: String,
     },
     /// List the lists
-    Ls {
-        /// table, json, or a template such as '{{.Name}}'
-        #[arg(long)]
-        format: Option<String>,
-    },
+    Ls(ListFlags),
     /// Upload a list's images, then the list
     Push(Box<PushList>),
     /// Remove lists; their images stay
@@ -172,7 +169,7 @@ impl Manifest {
                 let found = existing(store, list).tried(|| format!("cannot show {list}"))?;
                 line(format!("{:#}", found.document()))
             }
-            Action::Ls { format } => ls(store, format.as_deref()),
+            Action::Ls(flags) => ls(store, flags),
             Action::Push(push) => push.run(context, store),
             Action::Rm { lists } => lists.iter().try_for_each(|list| remove(store, list)),
         }
@@ -223,8 +220,7 @@ fn changed(
     list.keep(store).map(drop)
 }
 
-fn ls(store: &Store, format: Option<&str>) -> Result<(), Failure> {
-    let format = Format::parse(format)?;
+fn ls(store: &Store, flags: &ListFlags) -> Result<(), Failure> {
     let columns = [("NAME", "Name"), ("DIGEST", "Digest"), ("PLATFORMS", "Platforms")];
     let mut objects = Vec::new();
     for entry in store.images().tried(|| "cannot list the lists".to_string())? {
@@ -235,7 +231,7 @@ fn ls(store: &Store, format: Option<&str>) -> Result<(), Failure> {
         objects.push(json!({"Name": name, "Digest": digest, "Platforms": platforms}));
     }
     objects.sort_by_key(|row: &Value| row["Name"].to_string());
-    rows(&format, &columns, &objects)
+    flags.print(&columns, objects)
 }
 
 fn remove(store: &Store, name: &str) -> Result<(), Failure> {

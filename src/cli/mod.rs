@@ -2,12 +2,17 @@
 
 mod attach;
 mod build;
+mod candidates;
 mod check;
 mod commit;
+mod completion;
 mod context;
+mod cp;
 mod create;
 mod diff;
 mod du;
+mod events;
+mod examples;
 mod exec;
 mod export;
 mod failure;
@@ -27,14 +32,19 @@ mod inspect;
 mod isolation;
 mod kill;
 mod limits;
+mod listing;
 mod load;
+mod logging;
 mod login;
 mod logout;
 mod logs;
+mod man;
 mod manifest;
+mod moment;
 mod monitor;
 mod output;
 mod pause;
+mod port;
 mod progress;
 mod prune;
 mod ps;
@@ -53,6 +63,7 @@ mod stats;
 mod stop;
 mod tag;
 mod template;
+mod top;
 mod tree;
 mod update;
 mod userns;
@@ -61,8 +72,9 @@ mod wait;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub use completion::VARIABLE as COMPLETE;
 pub use context::Context;
 pub use failure::Failure;
 
@@ -99,6 +111,8 @@ enum Command {
     Attach(attach::Attach),
     /// List containers
     Ps(ps::Ps),
+    /// Copy files between a container, running or not, and this machine
+    Cp(cp::Cp),
     /// Show what a container printed
     Logs(logs::Logs),
     /// Stop running containers
@@ -123,6 +137,12 @@ enum Command {
     Snapshot(snapshot::Snapshot),
     /// Manage volumes: directories that outlive containers
     Volume(volume::Volume),
+    /// Show the processes of a container
+    Top(top::Top),
+    /// Show which ports of this machine lead to a container
+    Port(port::Port),
+    /// Show what happens to containers, images, volumes and networks
+    Events(events::Events),
     /// Show what containers use
     Stats(stats::Stats),
     /// Wait until containers end, and print their exit codes
@@ -171,6 +191,11 @@ enum Command {
     Check(check::Check),
     /// Show how this machine and lay fit together
     Info(info::Info),
+    /// Print a script that lets a shell complete commands, flags and names
+    Completion(completion::Completion),
+    /// Write a manual page for each command
+    #[command(hide = true)]
+    Man(man::Man),
     /// Be an OCI runtime: create, start, state, kill, delete and more, as runc's command line
     #[command(disable_help_flag = true)]
     Oci {
@@ -181,6 +206,25 @@ enum Command {
     /// Watch over a detached container
     #[command(hide = true)]
     Monitor(monitor::Monitor),
+}
+
+/// The command line with all its help.
+pub fn command() -> clap::Command {
+    examples::add(Cli::command())
+}
+
+/// The same, with the names that a shell may complete.
+pub fn command_to_complete() -> clap::Command {
+    candidates::add(Cli::command())
+}
+
+/// Reads this process's command line.
+///
+/// # Errors
+/// What clap has to say, help included.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches()?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// Runs a command; returns its exit code.
@@ -213,6 +257,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Rename(command) => command.run(&context),
         Command::Healthcheck(command) => command.run(&context),
         Command::Ps(command) => command.run(&context),
+        Command::Cp(command) => command.run(&context),
         Command::Logs(command) => command.run(&context),
         Command::Stop(command) => command.run(&context),
         Command::Update(command) => command.run(&context),
@@ -222,6 +267,9 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Fork(command) => command.run(&context),
         Command::Snapshot(command) => command.run(&context),
         Command::Kill(command) => command.run(&context),
+        Command::Top(command) => command.run(&context),
+        Command::Port(command) => command.run(&context),
+        Command::Events(command) => command.run(&context),
         Command::Wait(command) => command.run(&context),
         Command::Rm(command) => command.run(&context),
         Command::Build(command) => command.run(&context),
@@ -245,6 +293,8 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Prune(command) => command.run(&context),
         Command::Check(command) => command.run(&context),
         Command::Info(command) => command.run(&context),
+        Command::Completion(command) => command.run(&context),
+        Command::Man(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),
         // Taken above: it needs no context.
         Command::Oci { .. } => Ok(USAGE),
@@ -254,10 +304,45 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn flags_do_not_contradict_each_other() {
-        Cli::command().debug_assert();
+        command().debug_assert();
+        command_to_complete().debug_assert();
+    }
+
+    /// Every command that is shown says by an example how it is used, and lists say it of their formats.
+    #[test]
+    fn every_command_s_help_has_examples() {
+        fn look(command: &clap::Command, path: &str, missing: &mut Vec<String>) {
+            let shown = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            if !shown.contains("Examples:\n  lay ") {
+                missing.push(path.to_string());
+            }
+            for below in command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help") {
+                look(below, &format!("{path} {}", below.get_name()), missing);
+            }
+        }
+        let mut missing = Vec::new();
+        look(&command(), "lay", &mut missing);
+        assert_eq!(missing, Vec::<String>::new());
+    }
+
+    /// What is listed can be had as JSON, by a template, filtered, and as names alone.
+    #[test]
+    fn lists_take_the_same_flags() {
+        let root = Cli::command();
+        let lists = ["ps", "images", "volume ls", "group ls", "snapshot ls", "manifest ls", "network ls"];
+        for path in lists {
+            let mut at = Some(&root);
+            for name in path.split(' ') {
+                at = at.and_then(|command| command.find_subcommand(name));
+            }
+            let Some(command) = at else { continue };
+            for flag in ["format", "filter", "quiet", "no-trunc"] {
+                let has = command.get_arguments().any(|argument| argument.get_long() == Some(flag));
+                assert!(has, "{path} --{flag}");
+            }
+        }
     }
 }

@@ -18,7 +18,7 @@ pub struct Pause {
 impl Pause {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        for_each(context, "pause", &self.containers, |_, container| container::pause(container))
+        for_each(context, "pause", &self.containers, container::pause)
     }
 }
 
@@ -33,6 +33,6 @@ pub struct Unpause {
 impl Unpause {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        for_each(context, "unpause", &self.containers, |_, container| container::unpause(container))
+        for_each(context, "unpause", &self.containers, container::unpause)
     }
 }

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
 use super::progress::{Bars, Lines, PULL};
+use crate::container::note_event;
 use crate::registry::{self, Progress, PullOptions, Pulled, Reference};
 
 /// Layers that travel at once.
@@ -92,6 +93,8 @@ pub fn pull(
         parallel: PARALLEL,
         form: context.layer_form()?.0.layer(),
     };
-    registry::pull(store, reference, &options, progress)
-        .tried(|| format!("cannot pull {}", reference.familiar()))
+    let pulled = registry::pull(store, reference, &options, progress)
+        .tried(|| format!("cannot pull {}", reference.familiar()))?;
+    note_event(store.root(), "image", "pull", &pulled.name, &[("name", pulled.name.clone())]);
+    Ok(pulled)
 }

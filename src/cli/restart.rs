@@ -1,20 +1,18 @@
 //! `lay restart`
 
-use std::time::Duration;
-
 use clap::Args;
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
-use super::stop::for_each;
+use super::stop::{for_each, grace};
 use crate::container::{self, parse_signal};
 
 /// Stop containers if they run, and start them
 #[derive(Args, Debug)]
 pub struct Restart {
-    /// Seconds to wait before they are killed [default: the container's, or 10]
-    #[arg(short = 't', long)]
-    time: Option<u64>,
+    /// Seconds to wait before they are killed, -1 for ever [default: what they were told, or 10]
+    #[arg(short = 't', long, allow_negative_numbers = true)]
+    time: Option<i64>,
     /// Signal to send instead of the image's
     #[arg(short, long)]
     signal: Option<String>,
@@ -33,10 +31,10 @@ impl Restart {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let signal =
             self.signal.as_deref().map(parse_signal).transpose().tried(|| "invalid flag".to_string())?;
-        let grace = self.time.map(Duration::from_secs);
         for_each(context, "restart", &self.containers, |env, container| {
             container::mend(env, container)?;
-            container::restart(env, container, signal, grace)
+            let grace = grace(self.time.or(container.record.options.stop_timeout));
+            container::restart(env, container, signal, Some(grace))
         })
     }
 }

@@ -8,7 +8,7 @@ use lay_store::PruneOptions;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
-use crate::container::{Environment, sweep_kept_layers};
+use crate::container::{Environment, note_event, sweep_kept_layers};
 use crate::image::{self, Removal};
 
 /// Remove images
@@ -43,9 +43,11 @@ impl Rmi {
         let removal = Removal { name, force: self.force, claims: &claims };
         let removed = image::remove(&env.store, &removal).tried(tried)?;
         for name in removed.untagged {
+            note_event(env.store.root(), "image", "untag", &name, &[("name", name.clone())]);
             line(format!("Untagged: {name}"))?;
         }
         if let Some(id) = removed.deleted {
+            note_event(env.store.root(), "image", "delete", &id.to_string(), &[]);
             line(format!("Deleted: {id}"))?;
         }
         Ok(())

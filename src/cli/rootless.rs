@@ -31,6 +31,8 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
         Command::Fork(fork) => {
             record(context, fork.container())?.map_or_else(Vec::new, |record| record.options.shares_with())
         }
+        // A running one is reached in its own namespace.
+        Command::Cp(cp) => cp.container().map(str::to_string).into_iter().collect(),
         _ => Vec::new(),
     };
     if let Some(pid) = shared(&names, context)? {
@@ -54,6 +56,10 @@ fn keeps_ids(command: &Command, context: &Context) -> Result<bool, Failure> {
         Command::Restart(restart) => return starts_keeping_ids(restart.containers(), context),
         Command::Diff(diff) => diff.container(),
         Command::Export(export) => export.container(),
+        Command::Cp(cp) => match cp.container() {
+            Some(name) => name,
+            None => return Ok(false),
+        },
         Command::Fork(fork) => fork.container(),
         Command::Commit(commit) => commit.container(),
         _ => return Ok(false),
@@ -124,6 +130,7 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Rmi(_)
             | Command::Du(_)
             | Command::Diff(_)
+            | Command::Cp(_)
             | Command::Commit(_)
             | Command::Export(_)
             | Command::Import(_)

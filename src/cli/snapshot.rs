@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::human;
-use super::output::{Format, line, rows};
+use super::listing::ListFlags;
+use super::output::line;
 use crate::container::{Checkpoint, Checkpoints};
 
 /// Keep states of a container's writable layer, and go back to them
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example: lay snapshot create db before-upgrade; lay stop db; lay snapshot rollback db before-upgrade"
+    after_help = "Examples:\n  lay snapshot create db before-upgrade\n  lay stop db; lay snapshot rollback db before-upgrade"
 )]
 pub struct Snapshot {
     #[command(subcommand)]
@@ -31,12 +32,8 @@ enum Action {
     /// List a container's snapshots
     Ls {
         container: String,
-        /// Only names
-        #[arg(short, long)]
-        quiet: bool,
-        /// table, json, or a template such as '{{.Name}}'
-        #[arg(long)]
-        format: Option<String>,
+        #[command(flatten)]
+        flags: ListFlags,
     },
     /// Make the writable layer of a container that does not run what it was
     Rollback { container: String, name: String },
@@ -68,14 +65,9 @@ impl Snapshot {
             Action::Create { name, .. } => {
                 line(all.create(name.as_deref()).tried(|| of("keep the state of"))?.name)?;
             }
-            Action::Ls { quiet, format, .. } => {
+            Action::Ls { flags, .. } => {
                 let list = all.list().tried(|| of("list the snapshots of"))?;
-                if *quiet {
-                    list.iter().try_for_each(|checkpoint| line(&checkpoint.name))?;
-                } else {
-                    let list: Vec<Value> = list.iter().map(value).collect();
-                    rows(&Format::parse(format.as_deref())?, &COLUMNS, &list)?;
-                }
+                flags.print(&COLUMNS, list.iter().map(value).collect())?;
             }
             Action::Rollback { name, .. } => {
                 all.rollback(name).tried(|| of("roll back"))?;

@@ -21,9 +21,9 @@ pub struct Stop {
     /// The machine goes down: 'lay start --wanted' starts again what its restart policy wants to run
     #[arg(long, conflicts_with = "signal")]
     shutdown: bool,
-    /// Seconds to wait before they are killed [default: the container's, or 10]
-    #[arg(short = 't', long)]
-    time: Option<u64>,
+    /// Seconds to wait before they are killed, -1 for ever [default: what they were told, or 10]
+    #[arg(short = 't', long, allow_negative_numbers = true)]
+    time: Option<i64>,
     /// Signal to send instead of the image's
     #[arg(short, long)]
     signal: Option<String>,
@@ -34,10 +34,10 @@ impl Stop {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let signal =
             self.signal.as_deref().map(parse_signal).transpose().tried(|| "invalid flag".to_string())?;
-        let grace = self.time.map(Duration::from_secs);
         let names = if self.all { running(context)? } else { self.containers.clone() };
         for_each(context, "stop", &names, |env, container| {
             container::mend(env, container)?;
+            let grace = Some(grace(self.time.or(container.record.options.stop_timeout)));
             match self.shutdown {
                 true => container::stop_for_shutdown(env, container, grace).map(drop),
                 false => container::stop(env, container, signal, grace).map(drop),
@@ -56,6 +56,13 @@ fn running(context: &Context) -> Result<Vec<String>, Failure> {
         }
     }
     Ok(names)
+}
+
+/// How long a container may take to end.
+pub fn grace(seconds: Option<i64>) -> Duration {
+    const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    let seconds = seconds.map_or(Some(10), |seconds| u64::try_from(seconds).ok());
+    seconds.map_or(FOR_EVER, |seconds| Duration::from_secs(seconds).min(FOR_EVER))
 }
 
 /// Does something to each container and prints the names with which it went well; the others' errors do not keep it

@@ -5,6 +5,7 @@ use clap::Args;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::pull::reference;
+use crate::container::note_event;
 use crate::image;
 
 /// Give an image another name
@@ -30,6 +31,7 @@ impl Tag {
         let tried = || format!("cannot tag {}", self.source);
         let image = image::find(&store, &self.source).tried(tried)?;
         store.tag(&target.familiar(), image.descriptor).tried(tried)?;
+        note_event(store.root(), "image", "tag", &image.id.to_string(), &[("name", target.familiar())]);
         Ok(0)
     }
 }

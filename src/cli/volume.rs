@@ -41,6 +41,9 @@ enum Action {
         /// table, json, or a template such as '{{.Name}}'
         #[arg(long)]
         format: Option<String>,
+        /// Accepted for Docker's sake: nothing is shortened
+        #[arg(long, hide = true)]
+        no_trunc: bool,
     },
     /// Show all about volumes, as JSON
     Inspect {
@@ -84,7 +87,9 @@ impl Volume {
                 let what = || format!("cannot create volume {}", name.as_deref().unwrap_or_default());
                 line(volumes.create(name.as_deref(), labels(label)).tried(what)?.name)?;
             }
-            Action::Ls { filter, quiet, format } => list(&env, &volumes, filter, *quiet, format.as_deref())?,
+            Action::Ls { filter, quiet, format, .. } => {
+                list(&env, &volumes, filter, *quiet, format.as_deref())?
+            }
             Action::Inspect { volumes: names, format } => {
                 let all = names.iter().map(|name| {
                     let volume = volumes.find(name).tried(|| format!("cannot inspect volume {name}"))?;

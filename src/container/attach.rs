@@ -193,7 +193,7 @@ impl<'a> Attached<'a> {
             match info.ssi_signo as i32 {
                 libc::SIGWINCH => self.tell_size(),
                 // It may have ended just now.
-                signal if self.options.forward_signals => drop(kill(self.container, signal)),
+                signal if self.options.forward_signals => drop(kill(self.env, self.container, signal)),
                 signal => return Some(signal),
             }
         }

@@ -29,8 +29,9 @@ pub fn run_attached(env: &Environment, created: Created, attach: Attach) -> Resu
     let container = &created.container;
     let signals = receive_signals()?;
     let options = LaunchOptions { stdin: attach.stdin, die_with_parent: true, restarts: 0 };
-    let launched = launch(env, container, options).map_err(|error| failed_start(env, container, error))?;
-    let log = open_log(container)?;
+    let failed = |error| failed_start(env, container, error);
+    let log = open_log(container).map_err(failed)?;
+    let launched = launch(env, container, options).map_err(failed)?;
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let outside = Outside {
         stdin: attach.stdin.then(|| stdin.as_fd()),
@@ -71,5 +72,5 @@ fn open_log(container: &Container) -> Result<Option<Writer>, Error> {
     if container.record.options.auto_remove {
         return Ok(None);
     }
-    Writer::open(&container.path("log.json")).map(Some)
+    Writer::open(container)
 }

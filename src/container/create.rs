@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt;
 use jiff::Timestamp;
 
 use super::error::Error;
+use super::events::note_container;
 use super::files::{on, write_json};
 use super::group::Groups;
 use super::health::HealthCheck;
@@ -16,10 +17,11 @@ use super::id::new_id;
 use super::keep;
 use super::launch::Environment;
 use super::options::Options;
+use super::quota::prepare;
 use super::record::{Container, Record};
 use super::signal::parse_signal;
 use super::state::Mark;
-use super::volume::{Volumes, gather, inherit};
+use super::volume::{Volumes, gather, images, inherit, resolve};
 use crate::image::Image;
 
 /// `OVERLAYFS_SUPER_MAGIC` (statfs(2)).
@@ -46,9 +48,11 @@ pub fn create(
     mut options: Options,
 ) -> Result<Created, Error> {
     options.resources.check()?;
+    resolve(&env.store, &mut options.mounts)?;
     // Until the record names the layers, this keeps a collection from taking them.
     let lease = env.store.lease()?;
-    lease.protect(image.layers.iter().copied().chain([image.manifest, image.id]))?;
+    let mounted = images(&options.mounts).flat_map(|i| i.layers.iter().copied().chain(i.manifest));
+    lease.protect(image.layers.iter().copied().chain([image.manifest, image.id]).chain(mounted))?;
     if let Some(missing) = image.layers.iter().find(|diff_id| env.store.layer(diff_id).is_none()) {
         return Err(Error::MissingLayer(*missing));
     }
@@ -99,11 +103,13 @@ fn fill(env: &Environment, mut container: Container, making: Option<fs::File>) -
     let (id, wanted) = (container.record.id.clone(), container.record.options.name.clone());
     container.record.name = env.containers.reserve_name(wanted.as_deref(), &id)?;
     let written = write_json(&container.path("container.json"), &container.record)
+        .and_then(|()| prepare(env, &container))
         .and_then(|()| write_cidfile(&container.record));
     if let Err(error) = written {
         env.containers.release_name(&container.record.name, &id)?;
         return Err(error);
     }
+    note_container(env, &container, "create", &[]);
     Ok(Created { container, lock })
 }
 

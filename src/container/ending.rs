@@ -1,6 +1,7 @@
 //! What a supervisor does when its container has ended, or did not start.
 
 use super::error::Error;
+use super::events::note_end;
 use super::exit::Exit;
 use super::launch::Environment;
 use super::record::Container;
@@ -11,6 +12,7 @@ use super::teardown::{forget, teardown, teardown_and_remove};
 pub(super) fn finish(env: &Environment, container: &Container, code: i32) -> Result<Exit, Error> {
     let exit = take_down(env, container, code)?;
     container.write_exit(&exit)?;
+    note_end(env, container, &exit);
     remove_if_asked(env, container)?;
     Ok(exit)
 }

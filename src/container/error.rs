@@ -89,6 +89,34 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The program that lists processes.
+    #[error("{0}")]
+    Ps(String),
+    /// The writable layer cannot be bounded there.
+    #[error(
+        "the file system of {path} keeps no quotas of projects, which '--storage-opt size' needs (XFS mounted with 'pquota', or ext4 with the features quota and project mounted with 'prjquota')"
+    )]
+    NoQuota {
+        /// Where the layer is.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        reason: rustix::io::Errno,
+    },
+    /// Nobody keeps what the container prints.
+    #[error("{0} has no log: it was started with '--log-driver none'")]
+    NoLog(String),
+    /// Nobody listens at journald's socket.
+    #[error(
+        "cannot connect to the journal at {socket} (run systemd-journald, or use '--log-driver json-file')"
+    )]
+    NoJournal {
+        /// Where it should listen.
+        socket: &'static std::path::Path,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
     /// The operation needs a running container.
     #[error("container {0} is not running")]
     NotRunning(String),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{LinuxCapabilitiesBuilder, Process as ProcessSpec, Spec, UserBuilder};
 
 use super::error::Error;
+use super::events::note_container;
 use super::files::{on, read_json};
 use super::foreground::Foreground;
 use super::launch::Environment;
@@ -48,7 +49,11 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
     let owner = userns::on_host(running.maps.as_ref(), &identity)?;
     let (foreground, io) = Foreground::prepare(options.tty, options.stdin, owner)?;
     let (process, console) = execute(&target(container, &running, &spec), &process, io)?;
-    foreground.attend(&process, console)
+    let words = |action: &str| format!("{action}: {}", options.args.join(" "));
+    note_container(env, container, &words("exec_start"), &[]);
+    let code = foreground.attend(&process, console)?;
+    note_container(env, container, "exec_die", &[("exitCode", code.to_string())]);
+    Ok(code)
 }
 
 /// What is to be known of a container that is joined.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::events::note_container;
 use super::exec::{ExecOptions, spawn};
 use super::files::{read_json, write_json};
 use super::launch::Environment;
@@ -187,8 +188,12 @@ pub fn check_health(env: &Environment, container: &Container) -> Result<HealthRe
     let up = super::since(&running.started);
     let settled = up >= Duration::from_nanos(check.start_period);
     let mut health = container.health()?.unwrap_or_default();
+    let before = health.status;
     health.count(result.clone(), check.retries, settled);
     write_json(&container.path("health.json"), &health)?;
+    if health.status != before {
+        note_container(env, container, &format!("health_status: {}", health.status.word()), &[]);
+    }
     Ok(result)
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use lay_store::Store;
 
 use super::error::Error;
+use super::events::note_container;
 use super::files::{on, write, write_json};
 use super::group::Groups;
 use super::idrange::{IdPool, IdRanges};
@@ -19,7 +20,7 @@ use super::set::Containers;
 use super::spec::{self, Facts};
 use super::streams::{Streams, open_io};
 use super::teardown::teardown;
-use super::volume::{Volumes, fill};
+use super::volume::{Volumes, WithImages, fill};
 use super::{user, userns};
 use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
@@ -122,7 +123,9 @@ pub struct LaunchOptions {
 /// # Errors
 /// When any step fails; what was set up until then is taken back.
 pub fn launch(env: &Environment, container: &Container, options: LaunchOptions) -> Result<Launched, Error> {
-    launch_from(env, container, options, None)
+    let launched = launch_from(env, container, options, None)?;
+    note_container(env, container, "start", &[]);
+    Ok(launched)
 }
 
 /// What a container consists of that no image in the store stands behind.
@@ -164,8 +167,8 @@ fn start(
     let Source { snapshot, rootfs, config } = match source {
         Some(source) => source,
         None => {
-            own = snapshot(env, container)?;
-            Source { snapshot: &own, rootfs: &own, config: super::spec::image_config(env, record)? }
+            own = WithImages::of(env, snapshot(env, container)?, &record.options.mounts)?;
+            Source { snapshot: &own.snapshot, rootfs: &own, config: super::spec::image_config(env, record)? }
         }
     };
     let files = snapshot.peek()?;

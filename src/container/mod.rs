@@ -8,9 +8,12 @@ mod attach;
 mod attached;
 mod changes;
 mod checkpoints;
+mod condition;
+mod copy;
 mod create;
 mod ending;
 mod error;
+mod events;
 mod exec;
 mod exit;
 mod files;
@@ -32,6 +35,7 @@ mod packet;
 mod pause;
 mod process;
 mod pump;
+mod quota;
 mod record;
 mod remove;
 mod rename;
@@ -51,6 +55,7 @@ mod streams;
 mod sys;
 mod teardown;
 mod terminal;
+mod top;
 mod update;
 mod user;
 mod userns;
@@ -61,8 +66,11 @@ pub use attach::{AttachOptions, Attached, Parted, connection};
 pub use attached::{Attach, run_attached};
 pub use changes::{ChangeKind, changes, export, frozen_upper};
 pub use checkpoints::{Checkpoint, Checkpoints};
+pub use condition::{Condition, wait_for};
+pub use copy::{CopyOptions, Local, copy_in, copy_out};
 pub use create::{Created, create, leave_idle};
 pub use error::Error;
+pub use events::{Event, Span, follow as follow_events, note as note_event, note_container};
 pub use exec::{ExecOptions, exec, exec_detached};
 pub use exit::Exit;
 pub use foreground::Foreground;
@@ -75,11 +83,12 @@ pub use isolation::{DeviceRequest, Isolation, Share, check_device_rule, parse_ul
 pub use keep::sweep as sweep_kept_layers;
 pub use keys::DetachKeys;
 pub use launch::Environment;
-pub use logs::{LogOptions, follow};
+pub use logs::{LogConfig, LogDriver, LogOptions, follow};
 pub use monitor::{Inherited, detach, detach_with, monitor_main};
 pub use options::{NetworkMode, Options};
 pub use pause::{pause, unpause};
 pub use process::ProcessId;
+pub use quota::parse_storage;
 pub use record::{Container, Record, Running, Status};
 pub use remove::{Removed, prune_stopped, remove};
 pub use rename::rename;
@@ -94,9 +103,12 @@ pub use stats::{Sample, sample};
 pub use step::{Given, Step, StepEnd, Workplace, resolve_owner};
 pub use stop::{kill, stop, stop_for_shutdown, wait};
 pub use teardown::{mend, sweep};
+pub use top::top;
 pub use update::update;
 pub use userns::UsernsMode;
-pub use volume::{MountKind, MountRequest, Volume, Volumes, inherit, parse_mount, parse_tmpfs, parse_volume};
+pub use volume::{
+    ImageSource, MountKind, MountRequest, Volume, Volumes, inherit, parse_mount, parse_tmpfs, parse_volume,
+};
 
 /// How long ago a moment of a record (RFC 3339) was; nothing for one that cannot be read, or is to come.
 fn since(time: &str) -> std::time::Duration {

@@ -76,9 +76,9 @@ pub struct Options {
     pub labels: Vec<String>,
     /// `--stop-signal`.
     pub stop_signal: Option<String>,
-    /// `--stop-timeout`, in seconds.
+    /// `--stop-timeout`: seconds to wait before it is killed; for ever below 0.
     #[serde(default)]
-    pub stop_timeout: Option<u64>,
+    pub stop_timeout: Option<i64>,
     /// `--restart`.
     #[serde(default)]
     pub restart: RestartPolicy,
@@ -103,6 +103,12 @@ pub struct Options {
     /// `--group`.
     #[serde(default)]
     pub group: Option<String>,
+    /// `--storage-opt size=…`, in bytes.
+    #[serde(default)]
+    pub storage_size: Option<u64>,
+    /// `--log-driver` and `--log-opt`.
+    #[serde(default)]
+    pub log: super::logs::LogConfig,
     /// `--cidfile`.
     pub cidfile: Option<PathBuf>,
 }

@@ -1,6 +1,8 @@
 //! Standing still: the freezer of the container's control group.
 
 use super::error::Error;
+use super::events::note_container;
+use super::launch::Environment;
 use super::record::{Container, Running};
 use super::state::State;
 
@@ -8,24 +10,28 @@ use super::state::State;
 ///
 /// # Errors
 /// [`Error::NotRunning`], [`Error::Paused`], or when there is no freezer.
-pub fn pause(container: &Container) -> Result<(), Error> {
+pub fn pause(env: &Environment, container: &Container) -> Result<(), Error> {
     let running = container.require_running()?;
     if container.state()? == State::Paused {
         return Err(Error::Paused(container.record.name.clone()));
     }
-    Ok(running.group()?.freeze()?)
+    running.group()?.freeze()?;
+    note_container(env, container, "pause", &[]);
+    Ok(())
 }
 
 /// Lets them go on.
 ///
 /// # Errors
 /// [`Error::NotRunning`] or [`Error::NotPaused`].
-pub fn unpause(container: &Container) -> Result<(), Error> {
+pub fn unpause(env: &Environment, container: &Container) -> Result<(), Error> {
     let running = container.require_running()?;
     if container.state()? != State::Paused {
         return Err(Error::NotPaused(container.record.name.clone()));
     }
-    Ok(running.group()?.thaw()?)
+    running.group()?.thaw()?;
+    note_container(env, container, "unpause", &[]);
+    Ok(())
 }
 
 /// A frozen process takes no signal.

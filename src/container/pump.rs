@@ -75,6 +75,8 @@ pub struct Pump<'a> {
     log: Option<Writer>,
     signals: Option<&'a SignalFd>,
     console: Option<BorrowedFd<'a>>,
+    /// What is carried; one for all outputs.
+    buffer: Vec<u8>,
     service: Option<Service<'a>>,
 }
 
@@ -105,7 +107,9 @@ impl<'a> Pump<'a> {
         signals: Option<&'a SignalFd>,
         console: Option<BorrowedFd<'a>>,
     ) -> Result<Pump<'a>, Error> {
-        let mut pump = Pump { outputs: Vec::new(), input: None, log, signals, console, service: None };
+        let buffer = vec![0; CHUNK];
+        let mut pump =
+            Pump { outputs: Vec::new(), input: None, log, signals, console, buffer, service: None };
         match streams {
             Streams::Pipes { stdin, stdout, stderr } => {
                 pump.outputs.push(Output {
@@ -151,7 +155,10 @@ impl<'a> Pump<'a> {
             }
             self.outputs.retain(|output| !output.closed);
         }
-        self.log.as_mut().map_or(Ok(()), Writer::finish)
+        if let Some(log) = &mut self.log {
+            log.finish();
+        }
+        Ok(())
     }
 
     /// Runs until the process has ended and all it printed has been carried out; returns its exit code.
@@ -179,7 +186,7 @@ impl<'a> Pump<'a> {
             }
         }
         if let Some(log) = &mut self.log {
-            log.finish()?;
+            log.finish();
         }
         Ok(ended.unwrap_or_default())
     }
@@ -302,8 +309,7 @@ impl<'a> Pump<'a> {
     /// Carries one piece of output; at its end, or when nobody takes it, the stream is closed.
     fn carry(&mut self, index: usize) -> Result<(), Error> {
         let output = &mut self.outputs[index];
-        let mut buffer = vec![0; CHUNK];
-        let read = match rustix::io::read(&output.from, &mut buffer[..]) {
+        let read = match rustix::io::read(&output.from, &mut self.buffer[..]) {
             Ok(0) | Err(Errno::IO) => {
                 output.closed = true;
                 return Ok(());
@@ -313,13 +319,13 @@ impl<'a> Pump<'a> {
             Err(e) => return Err(Error::System("read the container's output", e.into())),
         };
         if let Some(log) = &mut self.log {
-            log.write(output.stream, &buffer[..read])?;
+            log.write(output.stream, &self.buffer[..read]);
         }
         if let Some(service) = &mut self.service {
-            service.hub.tell(output.stream, &buffer[..read]);
+            service.hub.tell(output.stream, &self.buffer[..read]);
         }
         if let Some(to) = output.to
-            && write_all(to, &buffer[..read]).is_err()
+            && write_all(to, &self.buffer[..read]).is_err()
         {
             output.closed = true;
         }

@@ -1,6 +1,7 @@
 //! Another name for a container.
 
 use super::error::Error;
+use super::events::note_container;
 use super::files::write_json;
 use super::launch::Environment;
 use super::record::Container;
@@ -20,5 +21,8 @@ pub fn rename(env: &Environment, container: &Container, name: &str) -> Result<()
         env.containers.release_name(name, &record.id)?;
         return Err(error);
     }
-    env.containers.release_name(&old, &record.id)
+    env.containers.release_name(&old, &record.id)?;
+    let renamed = Container { record, ..container.clone() };
+    note_container(env, &renamed, "rename", &[("oldName", old)]);
+    Ok(())
 }

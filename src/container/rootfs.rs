@@ -5,6 +5,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use super::error::Error;
 use super::keep;
 use super::launch::Environment;
+use super::quota;
 use super::record::Container;
 use crate::runtime::Rootfs;
 use crate::snapshot::{Snapshot, create_upper};
@@ -25,6 +26,7 @@ pub fn snapshot(env: &Environment, container: &Container) -> Result<Snapshot, Er
     };
     let dir = container.path("rw");
     if !dir.is_dir() {
+        quota::bound(&container.record, &dir)?;
         create_upper(&dir, &snapshot)?;
     }
     snapshot.upper = Some(dir);

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::files::on;
 use super::id::{check_name, generated_name};
 use super::record::Container;
+use super::volume::images;
 
 /// The directory `containers/` of a store.
 #[derive(Clone, Debug)]
@@ -131,6 +132,9 @@ impl Containers {
             if let Some(container) = Container::load(&dir)?.filter(|c| !gone.contains(&c.record.id.as_str()))
             {
                 roots.push(container.record.manifest);
+                for image in images(&container.record.options.mounts) {
+                    roots.extend(image.layers.iter().copied().chain(image.manifest));
+                }
                 roots.extend(container.record.layers);
             }
         }
@@ -142,9 +146,13 @@ impl Containers {
     /// # Errors
     /// When the containers cannot be listed.
     pub fn claims(&self) -> Result<Vec<crate::image::Claim>, Error> {
-        let claim =
-            |c: Container| crate::image::Claim { container: c.record.name, manifest: c.record.manifest };
-        Ok(self.list()?.into_iter().map(claim).collect())
+        let claims = |c: Container| {
+            let mounted = images(&c.record.options.mounts).filter_map(|image| image.manifest);
+            let all: Vec<Digest> = mounted.chain([c.record.manifest]).collect();
+            all.into_iter()
+                .map(move |manifest| crate::image::Claim { container: c.record.name.clone(), manifest })
+        };
+        Ok(self.list()?.into_iter().flat_map(claims).collect())
     }
 
     /// Reserves a name for an id: a link that only one process can create.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::create::Created;
 use super::error::Error;
+use super::events::note_container;
 use super::files::remove_if_there;
 use super::launch::Environment;
 use super::monitor::detach_with;
@@ -68,7 +69,9 @@ pub fn restart(
         container.unmark(Mark::Again)?;
         return Err(error);
     }
-    start(env, container, None)
+    start(env, container, None)?;
+    note_container(env, container, "restart", &[]);
+    Ok(())
 }
 
 /// A container, and how its start went.

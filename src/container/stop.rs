@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::error::Error;
+use super::events::note_container;
 use super::exit::Exit;
 use super::launch::Environment;
 use super::pause::thaw_if_paused;
@@ -70,14 +71,18 @@ pub(super) fn stop_for(
         return end_pause(container).map(|()| true);
     };
     let Some(pidfd) = open(&running)? else { return Ok(false) };
-    send(&pidfd, signal.unwrap_or(container.record.stop_signal))?;
+    let signal = signal.unwrap_or(container.record.stop_signal);
+    send(&pidfd, signal)?;
+    note_kill(env, container, signal);
     thaw_if_paused(&running)?;
-    let grace = grace.or(container.record.options.stop_timeout.map(Duration::from_secs)).unwrap_or(GRACE);
+    let grace = grace.unwrap_or(GRACE);
     if !ended_within(&pidfd, Some(grace))? {
         send(&pidfd, libc::SIGKILL)?;
+        note_kill(env, container, libc::SIGKILL);
         ended_within(&pidfd, None)?;
     }
     wait_for_record(env, container)?;
+    note_container(env, container, "stop", &[]);
     Ok(true)
 }
 
@@ -100,7 +105,7 @@ fn end_pause(container: &Container) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::NotRunning`] when it is not running.
-pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
+pub fn kill(env: &Environment, container: &Container, signal: i32) -> Result<(), Error> {
     let running = container.require_running()?;
     // Docker: who kills it, or asks it to stop, does not want it back.
     if [libc::SIGKILL, container.record.stop_signal].contains(&signal) {
@@ -109,10 +114,15 @@ pub fn kill(container: &Container, signal: i32) -> Result<(), Error> {
     match open(&running)? {
         Some(pidfd) => {
             send(&pidfd, signal)?;
+            note_kill(env, container, signal);
             if signal == libc::SIGKILL { thaw_if_paused(&running) } else { Ok(()) }
         }
         None => Err(Error::NotRunning(container.record.name.clone())),
     }
+}
+
+fn note_kill(env: &Environment, container: &Container, signal: i32) {
+    note_container(env, container, "kill", &[("signal", signal.to_string())]);
 }
 
 /// Kills a container and waits until its end is recorded.

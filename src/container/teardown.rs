@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 
 use super::error::Error;
+use super::events::{note_container, note_end};
 use super::exit::Exit;
 use super::files::on;
 use super::launch::{Environment, endpoint};
 use super::monitor::adopt;
+use super::quota::unbound;
 use super::record::{Container, Running};
 use super::remove::remove_volumes;
 use super::state::Mark;
@@ -89,7 +91,9 @@ pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
     // It may have been renamed.
     let name = Container::load(&container.dir)?.map_or(container.record.name.clone(), |c| c.record.name);
     env.containers.release_name(&name, &container.record.id)?;
+    unbound(&container.record, &container.path("rw"));
     remove_dir(&container.dir)?;
+    note_container(env, container, "destroy", &[]);
     match container.record.options.auto_remove {
         true => remove_volumes(env, container),
         false => Ok(()),
@@ -147,6 +151,7 @@ pub(super) fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), 
             let mut exit = Exit::unknown();
             exit.oom_killed = down.oom_killed;
             container.write_exit(&exit)?;
+            note_end(env, &container, &exit);
         }
         (_, Some(exit)) if exit.next_start.is_some() => {
             let exit = Exit { next_start: None, ..exit.clone() };

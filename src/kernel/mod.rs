@@ -1,7 +1,10 @@
 //! Thin safe wrappers over system calls that `rustix` and `nix` lack.
 
+pub mod identity;
 pub mod mount;
 pub mod process;
+pub mod quota;
 pub mod seccomp;
 pub mod tree;
 pub mod userns;
+pub mod watch;

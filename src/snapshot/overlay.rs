@@ -12,10 +12,10 @@ use nix::sched::{CloneFlags, unshare};
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, MoveMountFlags};
-use rustix::thread::CapabilitiesSecureBits;
 
 use super::Error;
 use super::upper::Upper;
+use crate::kernel::identity::take_ids;
 use crate::kernel::mount::{self, Context};
 use crate::kernel::userns;
 
@@ -131,13 +131,7 @@ fn context(upper: Option<&Upper>) -> Result<Context, mount::Error> {
 /// Takes the ids of the user namespace's root, and keeps all capabilities.
 fn become_root_of(upper: Option<&Upper>) -> Result<(), Error> {
     let Some((uid, gid)) = upper.and_then(|upper| upper.root) else { return Ok(()) };
-    let step = |step| move |e: Errno| Error::Identity { step, source: e.into() };
-    let bits = rustix::thread::capabilities_secure_bits().map_err(step("read the secure bits"))?;
-    rustix::thread::set_capabilities_secure_bits(bits | CapabilitiesSecureBits::NO_SETUID_FIXUP)
-        .map_err(step("keep capabilities"))?;
-    rustix::thread::set_thread_res_gid(None, gid, None)
-        .map_err(step("take the group of the container's root"))?;
-    rustix::thread::set_thread_res_uid(None, uid, None).map_err(step("take the ids of the container's root"))
+    take_ids(uid, gid).map_err(|(step, e)| Error::Identity { step, source: e.into() })
 }
 
 /// Puts the mounts into a mount namespace that only this thread is in. They cover each other at the root, which does

@@ -394,3 +394,40 @@ fn a_user_without_ranges_has_one_id() {
     user.ok(&["rmi", "busybox"]);
     user.assert_clean();
 }
+
+#[test]
+fn files_logs_and_events_are_the_user_s() {
+    for has_ranges in [true, false] {
+        let user = User::new(has_ranges);
+        user.ok(&["pull", "-q", "busybox"]);
+        let run = |name: &str, script: &str| {
+            user.ok(&["run", "-d", "--name", name, "--network", "none", "busybox", "sh", "-c", script]);
+        };
+        run("runs", "echo said; mkdir /d; echo of the container > /d/f; chmod 600 /d/f; sleep 100");
+        run("ended", "mkdir /d; echo of the container > /d/f");
+        user.ok(&["wait", "ended"]);
+        let file = user.path("home/own");
+        std::fs::write(&file, "of the user").unwrap();
+        std::os::unix::fs::chown(&file, Some(user.id), Some(user.id)).unwrap();
+        for name in ["runs", "ended"] {
+            eventually("the file is there", || {
+                user.run(&["cp", &format!("{name}:/d/f"), "probe"]).code == Some(0)
+            });
+            user.ok(&["cp", "own", &format!("{name}:/in")]);
+            user.ok(&["cp", &format!("{name}:/d"), &format!("out-{name}")]);
+            user.ok(&["cp", &format!("{name}:/in"), &format!("back-{name}")]);
+            let out = user.path(&format!("home/out-{name}/f"));
+            assert_eq!(std::fs::read_to_string(&out).unwrap(), "of the container\n");
+            assert_eq!(std::fs::metadata(&out).unwrap().uid(), user.id);
+            let back = user.path(&format!("home/back-{name}"));
+            assert_eq!(std::fs::read_to_string(back).unwrap(), "of the user");
+        }
+        assert_eq!(user.ok(&["exec", "runs", "cat", "/in"]), "of the user");
+        assert_eq!(user.ok(&["logs", "runs"]), "said");
+        assert!(user.ok(&["top", "runs"]).contains("sleep 100"));
+        let format = ["events", "--since", "10m", "--until", "0s", "--format", "{{.Action}}"];
+        assert!(user.ok(&format).contains("start"));
+        user.ok(&["rm", "-f", "runs", "ended"]);
+        user.assert_clean();
+    }
+}

@@ -18,6 +18,7 @@ use super::attached::console_of;
 use super::create::Created;
 use super::ending::{failed_start, remove_if_asked, take_down};
 use super::error::Error;
+use super::events::note_end;
 use super::exit::Exit;
 use super::files::on;
 use super::health::Clock;
@@ -171,7 +172,7 @@ impl<'a> Monitor<'a> {
                 match process {
                     Some(process) => {
                         let streams = streams.map_or_else(Streams::nowhere, Ok)?;
-                        let log = Writer::open(&self.container.path("log.json"))?;
+                        let log = Writer::open(&self.container)?;
                         self.watch(Launched { process, streams, connection: None }, log)
                     }
                     None => self.settle(streams, Exit::LOST),
@@ -193,16 +194,16 @@ impl<'a> Monitor<'a> {
     /// What a container printed before it ended is logged still.
     fn settle(&mut self, streams: Option<Streams>, code: i32) -> Result<(), Error> {
         if let Some(streams) = streams {
-            let log = Writer::open(&self.container.path("log.json"))?;
-            Pump::new(streams, Outside::default(), Some(log), None, None)?.drain()?;
+            let log = Writer::open(&self.container)?;
+            Pump::new(streams, Outside::default(), log, None, None)?.drain()?;
         }
         let exit = take_down(self.env, &self.container, code)?;
         self.end(exit)
     }
 
     /// Starts the container, and opens its log before, which whoever follows it looks for.
-    fn launch(&self) -> Result<(Launched, Writer), Error> {
-        let log = Writer::open(&self.container.path("log.json"))?;
+    fn launch(&self) -> Result<(Launched, Option<Writer>), Error> {
+        let log = Writer::open(&self.container)?;
         // With -i and no one attached, stdin stays open and silent.
         let options = LaunchOptions {
             stdin: self.container.record.options.interactive,
@@ -217,7 +218,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Watches over a running container until it ends, and over those that follow it.
-    fn watch(&mut self, launched: Launched, log: Writer) -> Result<(), Error> {
+    fn watch(&mut self, launched: Launched, log: Option<Writer>) -> Result<(), Error> {
         let exit = self.attend(launched, log)?;
         self.end(exit)
     }
@@ -243,6 +244,7 @@ impl<'a> Monitor<'a> {
         };
         exit.next_start = pause.map(|pause| (jiff::Timestamp::now() + pause).to_string());
         self.container.write_exit(&exit)?;
+        note_end(self.env, &self.container, &exit);
         self.hub.part(&exit);
         let Some(pause) = pause else {
             return remove_if_asked(self.env, &self.container).map(|()| None);
@@ -286,12 +288,12 @@ impl<'a> Monitor<'a> {
     }
 
     /// Carries what a container prints and is told until it ends, and takes it down.
-    fn attend(&mut self, launched: Launched, log: Writer) -> Result<Exit, Error> {
+    fn attend(&mut self, launched: Launched, log: Option<Writer>) -> Result<Exit, Error> {
         let Launched { process, streams, connection } = launched;
         let mut clock = Clock::start(&self.container)?;
         let console = console_of(&streams)?;
         let console = console.as_ref().map(AsFd::as_fd);
-        let mut pump = Pump::new(streams, Outside::default(), Some(log), None, console)?;
+        let mut pump = Pump::new(streams, Outside::default(), log, None, console)?;
         pump.serve(&self.container, &mut self.hub, clock.as_mut());
         let code = pump.run(&process)?;
         drop(connection);

@@ -11,7 +11,7 @@ use crate::container::isolation::{Isolation, Share};
 use crate::container::launch::Environment;
 use crate::container::options::NetworkMode;
 use crate::container::record::Container;
-use crate::container::volume::{MountKind, MountRequest, Volumes};
+use crate::container::volume::{MountKind, MountRequest, Volumes, source_name};
 /// The group of terminals, as everywhere.
 const TTY: u32 = 5;
 
@@ -121,6 +121,10 @@ fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount,
             let source = Volumes::new(env.store.root()).data(name);
             options.extend(request.read_only.then_some("rro"));
             bind(&source, &request.target, facts, &options)
+        }
+        MountKind::Image(_) => {
+            options.push("rro");
+            bind(Path::new(&source_name(&request.target)), &request.target, facts, &options)
         }
         MountKind::Given(name) => {
             options.extend(request.read_only.then_some("rro"));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::parse::{container_path, parse_tmpfs, volume_source};
-use super::{MountKind, MountRequest};
+use super::{ImageSource, MountKind, MountRequest};
 use crate::container::error::Error;
 
 /// Parses `--mount type=TYPE,source=…,target=…[,…]`, as Docker has it.
@@ -30,6 +30,7 @@ struct Fields {
     no_copy: bool,
     non_recursive: bool,
     tmpfs: Vec<String>,
+    subpath: Option<PathBuf>,
 }
 
 impl Fields {
@@ -51,6 +52,7 @@ impl Fields {
             "volume-nocopy" => self.no_copy = switch()?,
             "tmpfs-size" => self.tmpfs.push(format!("size={}", text()?)),
             "tmpfs-mode" => self.tmpfs.push(format!("mode={}", text()?)),
+            "subpath" | "image-subpath" => self.subpath = Some(text()?.into()),
             "consistency" => {}
             _ => return Err(format!("'{key}' is not known")),
         }
@@ -76,13 +78,25 @@ impl Fields {
                 return Ok(MountRequest { read_only: self.read_only, ..mount });
             }
             ("tmpfs", Some(_)) => return Err("a tmpfs has no source".to_string()),
-            (kind, _) => return Err(format!("type '{kind}' is not known: it is bind, volume or tmpfs")),
+            ("image", Some(name)) => MountKind::Image(ImageSource {
+                name,
+                subpath: self.subpath.clone(),
+                ..ImageSource::default()
+            }),
+            ("image", None) => return Err("an image mount needs a source".to_string()),
+            (kind, _) => {
+                return Err(format!("type '{kind}' is not known: it is bind, volume, tmpfs or image"));
+            }
         };
         if !self.tmpfs.is_empty() {
             return Err("tmpfs-size and tmpfs-mode are for type=tmpfs".to_string());
         }
+        let image = matches!(kind, MountKind::Image(_));
+        if self.subpath.is_some() && !image {
+            return Err("subpath is for type=image".to_string());
+        }
         Ok(MountRequest {
-            read_only: self.read_only,
+            read_only: self.read_only || image,
             propagation: self.propagation,
             no_copy: self.no_copy,
             non_recursive: self.non_recursive,
@@ -112,7 +126,13 @@ mod tests {
         assert_eq!(parse_mount("target=/b").unwrap().kind, MountKind::Volume(String::new()));
         let tmpfs = parse_mount("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700").unwrap();
         assert_eq!(tmpfs.kind, MountKind::Tmpfs(vec!["size=1m".into(), "mode=700".into()]));
+        let image = parse_mount("type=image,source=tools:1,target=/t,subpath=bin").unwrap();
+        let source =
+            ImageSource { name: "tools:1".into(), subpath: Some("bin".into()), ..ImageSource::default() };
+        assert_eq!((image.kind, image.read_only), (MountKind::Image(source), true));
         for bad in [
+            "type=image,target=/t",
+            "source=data,target=/t,subpath=x",
             "type=bind,target=/b",
             "type=bind,source=/a",
             "type=moon,source=/a,target=/b",

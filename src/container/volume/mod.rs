@@ -2,6 +2,7 @@
 
 mod fill;
 mod gather;
+mod image;
 mod long;
 mod parse;
 mod store;
@@ -11,12 +12,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use gather::inherit;
+pub use image::ImageSource;
 pub use long::parse_mount;
 pub use parse::{parse_tmpfs, parse_volume};
 pub use store::{Volume, Volumes};
 
 pub(super) use fill::fill;
 pub(super) use gather::gather;
+pub(super) use image::{WithImages, images, resolve, source_name};
 
 /// Where a mount's content comes from.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -28,6 +31,8 @@ pub enum MountKind {
     Volume(String),
     /// Memory, with mount options such as `size=64m`.
     Tmpfs(Vec<String>),
+    /// The files of an image, which cannot be written to.
+    Image(ImageSource),
     /// What the maker of the root provides under this name ([`crate::runtime::Rootfs::bind`]).
     Given(String),
 }

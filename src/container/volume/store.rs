@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MountKind;
 use crate::container::error::Error;
+use crate::container::events::note;
 use crate::container::files::{on, read_json, write_json};
 use crate::container::id::{check_name, new_id};
 use crate::container::set::Containers;
@@ -83,6 +84,7 @@ impl Volumes {
         let about = dir.join("volume.json");
         if !about.exists() {
             write_json(&about, &volume)?;
+            self.note("create", &volume.name);
         }
         make(&data, 0o755)
     }
@@ -171,12 +173,18 @@ impl Volumes {
         Ok(removed)
     }
 
+    fn note(&self, action: &str, name: &str) {
+        let store = self.root.parent().unwrap_or(&self.root);
+        note(store, "volume", action, name, &[("driver", "local".to_string())]);
+    }
+
     /// Out of sight in one step, then away.
     fn discard(&self, name: &str) -> Result<(), Error> {
         let (dir, trash) = (self.path(name), self.root.with_file_name("trash"));
         fs::create_dir_all(&trash).map_err(on("create", &trash))?;
         let gone = trash.join(format!("volume-{}", new_id()?));
         fs::rename(&dir, &gone).map_err(on("remove", &dir))?;
+        self.note("destroy", name);
         fs::remove_dir_all(&gone).map_err(on("remove", &gone))
     }
 
