@@ -24,7 +24,7 @@ fn make() -> Result<PathBuf, String> {
     let archive = dir.join("debian.tar");
     // Another run of the suite may be at it.
     let lock = File::create(dir.join("debian.lock")).map_err(|e| e.to_string())?;
-    lock.lock().map_err(|e| e.to_string())?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(|e| e.to_string())?;
     if archive.exists() {
         return Ok(archive);
     }
