@@ -221,6 +221,19 @@ fn contexts_that_cannot_be_read() {
     // What is left out need not be readable.
     std::fs::write(dir.join(".containerignore"), "locked\n").unwrap();
     lay.ok(&["build", "-q", path]);
+    // Repositories: one that has no Containerfile, no such branch, no such directory.
+    let repository = format!("file://{}", lay.dir().join("repository.git").display());
+    let script = "cd \"$1\" && git init -q --bare repository.git && git clone -q repository.git work 2>/dev/null && cd work &&
+        echo x > file && git add file && git -c user.email=a@b -c user.name=c commit -q -m m && git push -q origin HEAD:refs/heads/main";
+    output("sh", &["-ec", script, "sh", lay.dir().to_str().unwrap()]);
+    for (reference, why) in [
+        ("main", "cannot read Containerfile: there is none"),
+        ("nothing", "'nothing'"),
+        ("main:nowhere", "no directory \"nowhere\""),
+    ] {
+        let out = lay.run(&["build", &format!("{repository}#{reference}")]).fails(1, why);
+        assert!(!out.stderr.contains("/containers/"), "{}", out.stderr);
+    }
     // Standard input that is neither an archive nor a Containerfile, or a cut archive.
     lay.run_with(&["build", "-"], "\u{0}nothing").fails(1, "zero byte");
     let cut = format!("tar -C {path} -c . | head -c 700 | \"$@\"");
