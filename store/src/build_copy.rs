@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(store.quick_build_records(), all);
         // A rebuilt index has them again, but for what is too large to be written down.
         store.index().rebuild().unwrap();
-        assert_eq!(store.build_records().unwrap(), [seen.clone()]);
+        assert_eq!(store.build_records().unwrap(), vec![seen.clone()]);
         assert_eq!(store.quick_build_records(), Some(vec![seen.clone()]));
         store.add_build_records(&[step]).unwrap();
         let whole = fs::read(store.build_copy()).unwrap();

@@ -317,9 +317,19 @@ fn a_command_that_fails() {
     is_clean(&lay);
 }
 
-/// Starts a build whose second command waits, and gives the process when that has begun.
+/// A command that no other test on this machine runs.
+fn sleep(lay: &Lay) -> String {
+    format!("sleep 91{:03}", lay.slot)
+}
+
+/// Starts a build two of whose commands wait, and gives the process when they have begun.
 fn waiting(lay: &Lay, dir: &Path) -> std::process::Child {
-    std::fs::write(dir.join("Containerfile"), "FROM busybox AS one\nRUN echo first > /first\nRUN echo begun; sleep 1000\nFROM busybox AS two\nRUN echo begun; sleep 1001\nFROM one\nCOPY --from=two /bin/sh /\n").unwrap();
+    let sleep = sleep(lay);
+    let file = format!(
+        "FROM busybox AS one\nRUN echo first > /first\nRUN echo begun; {sleep}\nFROM busybox AS two\nRUN echo begun; {sleep}\n\
+         FROM one\nCOPY --from=two /bin/sh /\n"
+    );
+    std::fs::write(dir.join("Containerfile"), file).unwrap();
     let log = lay.dir().join("log");
     let mut command = lay.command(&["build", "--progress", "plain", "-t", "never", dir.to_str().unwrap()]);
     let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
@@ -333,10 +343,7 @@ fn waiting(lay: &Lay, dir: &Path) -> std::process::Child {
 fn builds_that_are_interrupted_or_killed() {
     let lay = Lay::new();
     let dir = context(&lay);
-    let ours = || {
-        let all = output("ps", &["-eo", "args"]);
-        all.lines().filter(|line| line.contains("sleep 1000") || line.contains("sleep 1001")).count()
-    };
+    let ours = || output("ps", &["-eo", "args"]).lines().filter(|line| line.contains(&sleep(&lay))).count();
     for signal in ["INT", "TERM", "HUP"] {
         let mut child = waiting(&lay, &dir);
         output("kill", &[&format!("-{signal}"), &child.id().to_string()]);
