@@ -12,7 +12,7 @@ use crate::network::Bridge;
 use crate::registry::{Access, Credentials};
 use crate::rootless;
 use crate::runtime::cgroup::delegated;
-use crate::snapshot::{Form, preferred_form};
+use crate::snapshot::{Form, Via, preferred_form};
 
 /// Where images and containers are unless told otherwise.
 const ROOT: &str = "/var/lib/lay";
@@ -64,7 +64,7 @@ impl Context {
                 mtu: network.mtu,
             },
             cgroup_parent: self.cgroup_parent(),
-            via: self.layer_form()?.0.via(),
+            via: self.via()?,
             id_pool: self.id_pool().0,
         })
     }
@@ -103,6 +103,16 @@ impl Context {
             registries: self.config.registry.clone(),
             credentials: Credentials::from_env(),
             ..Access::default()
+        }
+    }
+
+    /// How EROFS files are mounted. Unless a form is forced, a store whose file system cannot have them mounted from the file
+    /// (tmpfs) gets loop devices.
+    pub fn via(&self) -> Result<Via, Failure> {
+        let forced = std::env::var_os("LAY_LAYER_FORM").is_some_and(|text| !text.is_empty());
+        match self.layer_form()?.0 {
+            Form::File if !forced => Ok(Via::Any),
+            form => Ok(form.via()),
         }
     }
 

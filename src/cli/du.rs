@@ -28,7 +28,7 @@ impl Du {
         let store = context.store()?;
         let image = image::find(&store, &self.image).tried(tried)?;
         let layers = super::diff::layers(&store, &image)?;
-        let used = usage(&layers, context.layer_form()?.0.via()).tried(tried)?;
+        let used = usage(&layers, context.via()?).tried(tried)?;
         let others: Vec<image::Image> = image::list(&store)
             .tried(tried)?
             .into_iter()

@@ -93,6 +93,17 @@ impl Store {
         })
     }
 
+    /// Takes over what is written down besides the index, into one that is rebuilt.
+    pub(crate) fn restore_build_records(&self, db: &sled::Db) -> sled::Result<()> {
+        let tree = db.open_tree(TREE)?;
+        let records = self.quick_build_records().unwrap_or_default();
+        // Of states of images only digests are written down.
+        for record in records.into_iter().filter(|record| record.kind != BuildKind::Step) {
+            tree.insert(record.name(), serde_json::to_vec(&record).unwrap_or_default())?;
+        }
+        self.copy_build_records(&tree)
+    }
+
     fn copy_build_records(&self, tree: &sled::Tree) -> sled::Result<()> {
         let values = tree.iter().values().collect::<sled::Result<Vec<_>>>()?;
         let records = values.iter().filter_map(|value| serde_json::from_slice(value).ok());

@@ -241,7 +241,11 @@ impl Index<'_> {
             fs::rename(&path, &aside).map_err(Error::io("move aside", &path))?;
         }
         let (blobs, layers) = self.scan()?;
-        let db = open(&path).and_then(|db| write(&db, &blobs, &layers).and_then(|()| db.flush()));
+        let db = open(&path).and_then(|db| {
+            write(&db, &blobs, &layers)?;
+            self.store.restore_build_records(&db)?;
+            db.flush()
+        });
         db.map(drop).map_err(|source| Error::Index { path, source })
     }
 

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::lay::Out;
-use crate::support::{Lay, eventually, output};
+use crate::support::{Lay, output};
 
-fn context(lay: &Lay) -> PathBuf {
+/// A directory to build from.
+pub fn context(lay: &Lay) -> PathBuf {
     let dir = lay.dir().join("context");
     std::fs::create_dir_all(&dir).unwrap();
     dir
@@ -32,7 +33,7 @@ fn fails(lay: &Lay, dir: &Path, file: &[u8], words: &[&str]) -> Out {
 
 /// Nothing is left of a build, and what is there is whole.
 #[track_caller]
-fn is_clean(lay: &Lay) {
+pub fn is_clean(lay: &Lay) {
     assert!(lay.ok(&["check"]).ends_with("no problems"));
     assert_eq!(lay.ok(&["ps", "-aq"]), "");
     lay.assert_clean();
@@ -221,6 +222,19 @@ fn contexts_that_cannot_be_read() {
     // What is left out need not be readable.
     std::fs::write(dir.join(".containerignore"), "locked\n").unwrap();
     lay.ok(&["build", "-q", path]);
+    // Repositories: one that has no Containerfile, no such branch, no such directory.
+    let repository = format!("file://{}", lay.dir().join("repository.git").display());
+    let script = "cd \"$1\" && git init -q --bare repository.git && git clone -q repository.git work 2>/dev/null && cd work &&
+        echo x > file && git add file && git -c user.email=a@b -c user.name=c commit -q -m m && git push -q origin HEAD:refs/heads/main";
+    output("sh", &["-ec", script, "sh", lay.dir().to_str().unwrap()]);
+    for (reference, why) in [
+        ("main", "cannot read Containerfile: there is none"),
+        ("nothing", "'nothing'"),
+        ("main:nowhere", "no directory \"nowhere\""),
+    ] {
+        let out = lay.run(&["build", &format!("{repository}#{reference}")]).fails(1, why);
+        assert!(!out.stderr.contains("/containers/"), "{}", out.stderr);
+    }
     // Standard input that is neither an archive nor a Containerfile, or a cut archive.
     lay.run_with(&["build", "-"], "\u{0}nothing").fails(1, "zero byte");
     let cut = format!("tar -C {path} -c . | head -c 700 | \"$@\"");
@@ -302,84 +316,4 @@ fn a_command_that_fails() {
         assert_eq!(out.code, code, "{command}: {}", out.stderr);
     }
     is_clean(&lay);
-}
-
-/// Starts a build whose second command waits, and gives the process when that has begun.
-fn waiting(lay: &Lay, dir: &Path) -> std::process::Child {
-    std::fs::write(dir.join("Containerfile"), "FROM busybox AS one\nRUN echo first > /first\nRUN echo begun; sleep 1000\nFROM busybox AS two\nRUN echo begun; sleep 1001\nFROM one\nCOPY --from=two /bin/sh /\n").unwrap();
-    let log = lay.dir().join("log");
-    let mut command = lay.command(&["build", "--progress", "plain", "-t", "never", dir.to_str().unwrap()]);
-    let child = command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
-    eventually("both stages run", || {
-        std::fs::read_to_string(&log).unwrap().lines().filter(|line| line.ends_with(" begun")).count() == 2
-    });
-    child
-}
-
-#[test]
-fn builds_that_are_interrupted_or_killed() {
-    let lay = Lay::new();
-    let dir = context(&lay);
-    let ours = || {
-        let all = output("ps", &["-eo", "args"]);
-        all.lines().filter(|line| line.contains("sleep 1000") || line.contains("sleep 1001")).count()
-    };
-    for signal in ["INT", "TERM", "HUP"] {
-        let mut child = waiting(&lay, &dir);
-        output("kill", &[&format!("-{signal}"), &child.id().to_string()]);
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
-        let log = std::fs::read_to_string(lay.dir().join("log")).unwrap();
-        assert!(log.ends_with("lay: build interrupted\n"), "{log}");
-        eventually("its commands are gone", || ours() == 0);
-        is_clean(&lay);
-    }
-    // Nobody is left to clean up after this one; the next command does.
-    let mut child = waiting(&lay, &dir);
-    output("kill", &["-KILL", &child.id().to_string()]);
-    child.wait().unwrap();
-    eventually("its commands are gone", || ours() == 0);
-    lay.ok(&["prune", "-f"]);
-    is_clean(&lay);
-    assert_ne!(lay.run(&["inspect", "never"]).code, 0);
-    std::fs::write(dir.join("Containerfile"), "FROM busybox\nRUN true\n").unwrap();
-    lay.ok(&["build", "-q", dir.to_str().unwrap()]);
-    is_clean(&lay);
-}
-
-#[test]
-fn a_full_disk() {
-    let lay = Lay::new();
-    let dir = context(&lay);
-    let root = lay.root();
-    std::fs::create_dir(&root).unwrap();
-    std::fs::write(dir.join("big"), vec![1; 8 << 20]).unwrap();
-    for instruction in ["COPY big /", "RUN dd if=/dev/zero of=/big bs=1M count=32"] {
-        std::fs::write(dir.join("Containerfile"), format!("FROM busybox\n{instruction}\n")).unwrap();
-        // A small file system in a mount namespace that goes with the command.
-        let script = format!(
-            "truncate -s 14M {0}.image && mkfs.ext4 -q -m 0 -O ^has_journal {0}.image && mount -o loop {0}.image {0} && {1} pull -q busybox && {1} build -t never {2}; code=$?
-             {1} inspect never >/dev/null 2>&1 && echo TAGGED; {1} check; ls -A {0}/containers {0}/trash {0}/leases; exit $code",
-            root.display(),
-            env!("CARGO_BIN_EXE_lay"),
-            dir.display()
-        );
-        let reference = lay.command(&[]);
-        let mut command = Command::new("unshare");
-        command.envs(reference.get_envs().filter_map(|(k, v)| Some((k, v?))));
-        let out = command.args(["-m", "sh", "-c", &script]).output().unwrap();
-        let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-        assert!(out.status.code() == Some(1), "{stdout}{stderr}");
-        assert!(stderr.contains("No space left on device"), "{instruction}: {stderr}");
-        assert!(
-            !stdout.contains("TAGGED") && stdout.contains("no problems"),
-            "{instruction}: {stdout}{stderr}"
-        );
-        let left: Vec<&str> = stdout
-            .lines()
-            .skip_while(|line| !line.ends_with("/containers:"))
-            .filter(|line| !line.is_empty() && !line.ends_with(':'))
-            .collect();
-        assert_eq!(left, ["making.lock", "names"], "{instruction}");
-        std::fs::remove_file(root.with_extension("image")).unwrap();
-    }
 }

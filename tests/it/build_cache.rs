@@ -118,6 +118,30 @@ fn a_damaged_cache_gives_nothing() {
 }
 
 #[test]
+fn results_survive_a_damaged_index() {
+    let lay = Lay::new();
+    let dir = context(&lay);
+    build(&lay, &dir, &[]);
+    let db = lay.root().join("index/db");
+    std::fs::write(&db, vec![0xa5; 100_000]).unwrap();
+    lay.ok(&["check", "--repair"]);
+    lay.ok(&["rmi", "x"]);
+    lay.ok(&["prune", "-f"]);
+    assert_eq!(build(&lay, &dir, &[]).matches("CACHED").count(), 4);
+    // Nor does it matter that the other file is gone, or is nonsense.
+    let records = lay.root().join("build/records");
+    for damage in [None, Some("nonsense"), Some("")] {
+        match damage {
+            None => std::fs::remove_file(&records).unwrap(),
+            Some(text) => std::fs::write(&records, text).unwrap(),
+        }
+        assert_eq!(build(&lay, &dir, &[]).matches("CACHED").count(), 4, "{damage:?}");
+    }
+    assert!(lay.ok(&["check"]).ends_with("no problems"));
+    lay.assert_clean();
+}
+
+#[test]
 fn why_a_step_was_carried_out_is_explained() {
     let lay = Lay::new();
     let dir = context(&lay);

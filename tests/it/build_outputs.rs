@@ -162,6 +162,14 @@ fn many_layers_become_one_as_docker_squashes_them() {
             serde_json::from_str(&docker.ok(&["inspect", "-f", "{{json .RootFS.Layers}}", "theirs"]))
                 .unwrap();
         assert_eq!(theirs.len(), ours.len());
+        // What lay builds runs there as well.
+        let built = lay.dir().join("built.tar").display().to_string();
+        lay.ok(&["build", "-q", "-t", "built:1", "-o", &format!("type=docker,dest={built}"), dir]);
+        docker.ok(&["load", "-q", "-i", &built]);
+        assert_eq!(
+            docker.ok(&["run", "--rm", "--network", "none", "--cgroup-parent", &group, "built:1"]),
+            "deep"
+        );
         let script = |image: &'static str| [&run[..], &[image, "sh", "-c", tree]].concat();
         let files = |text: String| -> Vec<String> {
             // What either engine has put there for the container.

@@ -49,3 +49,18 @@ fn an_unknown_form_is_refused() {
     assert!(String::from_utf8_lossy(&out.stderr).contains("erofs, loop or directory"));
     assert_eq!(out.status.code(), Some(1));
 }
+
+#[test]
+fn a_store_whose_files_cannot_be_mounted_uses_loop_devices() {
+    let lay = Lay::new();
+    std::fs::create_dir(lay.root()).unwrap();
+    // A mount namespace of its own, and a file system whose files no EROFS can be mounted from.
+    let script = "mount -t tmpfs none \"$1\"; shift; lay=$1
+        printf 'FROM layers\\nRUN echo built > /built\\n' | $lay build -q -t built - && $lay run --rm --network none built cat /etc/motd2 /built";
+    let reference = lay.command(&[]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-ec", script, "sh"]).arg(lay.root()).arg(reference.get_program());
+    let out = command.envs(reference.get_envs().filter_map(|(k, v)| Some((k, v?)))).output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(stdout.ends_with("second layer\nbuilt\n"), "{stdout}{stderr}");
+}

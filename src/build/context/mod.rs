@@ -74,7 +74,14 @@ impl Context {
         };
         let (name, content, beside) = match bare {
             Some(content) => ("-".to_owned(), content, None),
-            None => containerfile(&root, file.as_deref())?,
+            // Where an archive or a repository was put says nothing to the user.
+            None => containerfile(&root, file.as_deref()).map_err(|error| match error {
+                Error::File { path, reason } if key.is_none() => {
+                    let inside = Path::new(&path).strip_prefix(&root).map(|path| path.display().to_string());
+                    Error::File { path: inside.unwrap_or(path), reason }
+                }
+                error => error,
+            })?,
         };
         let ignore = ignore_file(&root, beside.as_deref())?;
         let key = key.unwrap_or_else(|| context.clone());
