@@ -50,7 +50,9 @@ impl Commit {
         let committed = container::frozen_upper(&found, |upper| {
             image::commit(&env.store, &base, upper, &options).map_err(container::Error::from)
         });
-        line(committed.tried(tried)?.to_string())?;
+        let id = committed.tried(tried)?.to_string();
+        container::note_container(&env, &found, "commit", &[("imageID", id.clone())]);
+        line(id)?;
         env.store.flush_index();
         Ok(0)
     }

@@ -11,6 +11,7 @@ use super::failure::{Failure, Tried};
 use super::output::line;
 use super::progress::{Bars, Lines, PUSH};
 use super::pull::reference;
+use crate::container::note_event;
 use crate::image;
 use crate::layer::compress::{Method, Settings};
 use crate::registry::{self, Progress, PushOptions, Pushed, Reference};
@@ -152,7 +153,10 @@ impl How {
             form: context.layer_form()?.0.layer(),
         };
         let push = |progress: &dyn Progress| {
-            registry::push(store, source, destination, &options, progress).tried(tried)
+            let pushed = registry::push(store, source, destination, &options, progress).tried(tried)?;
+            let name = destination.familiar();
+            note_event(store.root(), "image", "push", &name, &[("name", name.clone())]);
+            Ok::<Pushed, Failure>(pushed)
         };
         let pushed = if self.quiet {
             push(&())?

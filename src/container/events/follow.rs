@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{DIR, Event, NAME};
+use super::{DIR, Event, NAME, write};
 use crate::container::error::Error;
 use crate::container::files::on;
 use crate::container::logs::chain;
@@ -32,7 +32,7 @@ pub struct Span {
 pub fn follow(store_root: &Path, span: Span, mut take: impl FnMut(&Event) -> bool) -> Result<(), Error> {
     let (dir, path) = (store_root.join(DIR), store_root.join(DIR).join(NAME));
     let since = span.since.unwrap_or_else(Timestamp::now);
-    std::fs::create_dir_all(&dir).map_err(on("create", &dir))?;
+    write::make(&dir).map_err(on("create", &dir))?;
     let watch = Watch::directory(&dir).map_err(|e| Error::System("watch the events", e.into()))?;
     let mut files = chain::open_all(&path).map_err(on("open", &path))?.into_iter().map(BufReader::new);
     let mut current: Option<BufReader<File>> = files.next();

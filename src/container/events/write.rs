@@ -34,11 +34,16 @@ pub fn append(dir: &Path, event: &Event) -> io::Result<()> {
     }
 }
 
+/// Makes the directory, which others may not enter.
+pub fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
 fn open(dir: &Path, path: &Path) -> io::Result<File> {
     let open = || File::options().create(true).append(true).open(path);
     match open() {
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            make(dir)?;
             open()
         }
         result => result,
