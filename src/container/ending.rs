@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::launch::Environment;
 use super::record::Container;
 use super::state::Mark;
-use super::teardown::{forget, teardown, teardown_and_remove};
+use super::teardown::{forget, teardown_and_remove, teardown_ended};
 
 /// Records the end, takes everything down, and removes the container if that was asked.
 pub(super) fn finish(env: &Environment, container: &Container, code: i32) -> Result<Exit, Error> {
@@ -19,7 +19,7 @@ pub(super) fn finish(env: &Environment, container: &Container, code: i32) -> Res
 
 /// Takes a container down whose process is gone; how it ended.
 pub(super) fn take_down(env: &Environment, container: &Container, code: i32) -> Result<Exit, Error> {
-    let down = teardown(env, container)?;
+    let down = teardown_ended(env, container)?;
     Ok(Exit::now(code, down.oom_killed, ""))
 }
 

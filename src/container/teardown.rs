@@ -29,6 +29,29 @@ pub struct Down {
 /// # Errors
 /// The first failure; the other steps are tried all the same.
 pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error> {
+    teardown_and(env, container, || ())
+}
+
+/// The same for one that ended; what nobody will need any more of its files goes at the same time.
+///
+/// # Errors
+/// As [`teardown`].
+pub(super) fn teardown_ended(env: &Environment, container: &Container) -> Result<Down, Error> {
+    let goes = container.record.options.auto_remove && !container.is_marked(Mark::Again);
+    teardown_and(env, container, || {
+        if goes {
+            // What is left then is found when the directory is removed.
+            let _ = remove_writable(&container.dir);
+        }
+    })
+}
+
+/// Takes a container down, with more to do while its control group is removed.
+fn teardown_and(
+    env: &Environment,
+    container: &Container,
+    meanwhile: impl FnOnce() + Send,
+) -> Result<Down, Error> {
     let id = &container.record.id;
     let running = container.last_run()?;
     let mut down = Down::default();
@@ -38,14 +61,10 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
             first = Err(error);
         }
     };
-    let goes = container.record.options.auto_remove && !container.is_marked(Mark::Again);
     let group = env.cgroup_of(&container.record);
     let removed = std::thread::scope(|scope| {
-        // Its files can go at the same time: most of them are the writable layer's.
-        let files = goes.then(|| scope.spawn(|| remove_writable(&container.dir)));
-        let removed = remove_cgroup(&group, &mut down);
-        files.map(|files| files.join());
-        removed
+        scope.spawn(meanwhile);
+        remove_cgroup(&group, &mut down)
     });
     step(removed);
     step(disconnect(env, container, running.as_ref()));
