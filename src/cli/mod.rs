@@ -29,6 +29,9 @@ mod logout;
 mod logs;
 mod manifest;
 mod monitor;
+mod netflags;
+mod network;
+mod network_view;
 mod output;
 mod progress;
 mod prune;
@@ -97,6 +100,8 @@ enum Command {
     Fork(fork::Fork),
     /// Keep states of a container's writable layer, and go back to them
     Snapshot(snapshot::Snapshot),
+    /// Manage networks that containers join
+    Network(network::Network),
     /// Manage volumes: directories that outlive containers
     Volume(volume::Volume),
     /// Show what containers use
@@ -186,6 +191,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Update(command) => command.run(&context),
         Command::Stats(command) => command.run(&context),
         Command::Group(command) => command.run(&context),
+        Command::Network(command) => command.run(&context),
         Command::Volume(command) => command.run(&context),
         Command::Fork(command) => command.run(&context),
         Command::Snapshot(command) => command.run(&context),

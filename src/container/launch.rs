@@ -11,6 +11,7 @@ use super::error::Error;
 use super::files::{on, write, write_json};
 use super::group::Groups;
 use super::idrange::{IdPool, IdRanges};
+use super::networks;
 use super::options::NetworkMode;
 use super::process::ProcessId;
 use super::record::{Container, Record, Running};
@@ -22,7 +23,7 @@ use super::teardown::teardown;
 use super::volume::{Volumes, fill};
 use super::{user, userns};
 use crate::kernel;
-use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
+use crate::network::{self, Allocator, Bridge, Pasta, Published, Slirp};
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::{Snapshot, Via};
 
@@ -207,15 +208,8 @@ fn claim(
     identity: user::Identity,
 ) -> Result<Facts, Error> {
     let record = &container.record;
-    let alive = |owner: &str| env.is_alive(owner);
     let users = userns::claim(env, record)?;
-    let address = match record.options.network {
-        NetworkMode::Bridge => {
-            network::ensure_bridge(&env.bridge)?;
-            Some(env.addresses().allocate(&env.bridge, &record.id, None, &alive)?)
-        }
-        NetworkMode::None | NetworkMode::Host | NetworkMode::User | NetworkMode::Pasta => None,
-    };
+    let links = networks::claim(env, container)?;
     let hostname = match (&record.options.hostname, record.options.network) {
         (Some(name), _) => name.clone(),
         (None, NetworkMode::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -225,15 +219,14 @@ fn claim(
         Groups::new(env).ensure(group)?;
     }
     let cgroup = env.cgroup_of(record);
-    Ok(Facts { config, identity, users, address, hostname, cgroup })
+    Ok(Facts { config, identity, users, links, hostname, cgroup })
 }
 
 fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
     Ok(Running {
         process: ProcessId::of(pid)?,
         started: Timestamp::now().to_string(),
-        address: facts.address,
-        mac: facts.address.map(|a| network::mac_of(a).to_string()),
+        networks: facts.links.clone(),
         cgroup: facts.cgroup.clone(),
         maps: facts.users.as_ref().map(|users| users.maps.clone()),
         nested: kernel::userns::nested(),
@@ -248,18 +241,8 @@ fn write_network_files(env: &Environment, container: &Container, facts: &Facts) 
         DirBuilder::new().mode(0o755).create(&dir).map_err(on("create", &dir))?;
     }
     let options = &container.record.options;
-    let host = options.network == NetworkMode::Host;
-    let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let resolv = match (options.dns.as_slice(), options.network) {
-        ([], NetworkMode::User | NetworkMode::Pasta) => format!("nameserver {}\n", Slirp::RESOLVER),
-        ([], _) => network::resolv_conf(&resolv, host),
-        (servers, _) => servers.iter().map(|address| format!("nameserver {address}\n")).collect(),
-    };
-    let (address, gateway) = match options.network {
-        NetworkMode::User | NetworkMode::Pasta => (Some(Slirp::ADDRESS), Slirp::GATEWAY),
-        _ => (facts.address, env.bridge.gateway),
-    };
-    let hosts = network::hosts_file(address, &facts.hostname, &options.add_hosts, gateway);
+    let resolv = networks::resolv(options, &facts.links);
+    let hosts = networks::hosts(env, options, &container.record.id, &facts.hostname, &facts.links);
     write(&dir.join("hosts"), hosts.as_bytes())?;
     write(&dir.join("hostname"), format!("{}\n", facts.hostname).as_bytes())?;
     write(&dir.join("resolv.conf"), resolv.as_bytes())
@@ -280,27 +263,13 @@ fn connect(
         let pasta = Pasta::start(created.pid(), &container.dir, &options.ports)?;
         return Ok(Some(Connection::Pasta(pasta)));
     }
-    let Some(address) = facts.address else {
-        if let (NetworkMode::None, Some(netns)) = (options.network, created.netns()) {
-            network::loopback_up(netns)?;
-        }
-        return Ok(None);
-    };
     let Some(netns) = created.netns() else { return Ok(None) };
-    let endpoint = endpoint(env, container, address);
-    network::attach(netns, &endpoint)?;
-    match endpoint.ports.is_empty() {
-        true => Ok(None),
-        false => Ok(Some(Connection::Rules(network::publish(&endpoint)?))),
+    if facts.links.is_empty() && matches!(options.network, NetworkMode::None | NetworkMode::Bridge) {
+        network::loopback_up(netns)?;
     }
-}
-
-pub(super) fn endpoint(env: &Environment, container: &Container, address: std::net::Ipv4Addr) -> Endpoint {
-    Endpoint {
-        owner: container.record.id.clone(),
-        bridge: env.bridge.clone(),
-        address,
-        mac: network::mac_of(address),
-        ports: container.record.options.ports.clone(),
+    networks::attach_all(env, &container.record, &facts.links, netns)?;
+    match facts.links.iter().find(|link| !link.endpoint.ports.is_empty()) {
+        None => Ok(None),
+        Some(link) => Ok(Some(Connection::Rules(network::publish(&link.endpoint)?))),
     }
 }

@@ -22,6 +22,7 @@ mod keep;
 mod launch;
 mod logs;
 mod monitor;
+mod networks;
 mod options;
 mod process;
 mod pump;
@@ -61,6 +62,10 @@ pub use keep::sweep as sweep_kept_layers;
 pub use launch::Environment;
 pub use logs::{LogOptions, follow};
 pub use monitor::{Attach, detach, monitor_main, run_attached};
+pub use networks::{
+    Attached, Driver, Join, Network, NetworkRequest, Networks, User, connect as connect_network,
+    disconnect as disconnect_network,
+};
 pub use options::{NetworkMode, Options};
 pub use process::ProcessId;
 pub use record::{Container, Record, Running, Status};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::isolation::Isolation;
+use super::networks::Join;
 use super::resources::Resources;
 use super::security::Security;
 use super::userns::UsernsMode;
@@ -15,7 +16,7 @@ use crate::network::PortMapping;
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// A veth pair into the default bridge.
+    /// Links to networks; without any named, to the default bridge.
     #[default]
     Bridge,
     /// A network namespace with nothing but loopback.
@@ -26,6 +27,8 @@ pub enum NetworkMode {
     User,
     /// The same by pasta.
     Pasta,
+    /// Another container's network namespace.
+    Container,
 }
 
 /// Everything that `lay run` and `lay create` can be told, in typed form.
@@ -57,6 +60,12 @@ pub struct Options {
     pub read_only: bool,
     /// `--network`.
     pub network: NetworkMode,
+    /// `--network NAME`, with addresses and aliases, in order.
+    #[serde(default)]
+    pub joins: Vec<Join>,
+    /// `--network container:NAME`.
+    #[serde(default)]
+    pub network_of: Option<String>,
     /// `--userns`, `--uidmap`, `--gidmap`.
     pub userns: UsernsMode,
     /// `-p`.

@@ -6,10 +6,10 @@ use std::io;
 use super::error::Error;
 use super::exit::Exit;
 use super::files::on;
-use super::launch::{Environment, endpoint};
-use super::record::{Container, Running};
+use super::launch::Environment;
+use super::networks;
+use super::record::Container;
 use super::remove::remove_volumes;
-use crate::network;
 use crate::runtime::cgroup::Cgroup;
 
 /// What was found while taking a container down.
@@ -35,7 +35,8 @@ pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error>
         }
     };
     step(remove_cgroup(&env.cgroup_of(&container.record), &mut down));
-    step(disconnect(env, container, running.as_ref()));
+    let links = running.map_or_else(Vec::new, |running| running.networks);
+    step(networks::detach_all(env, &container.record, &links));
     step(env.addresses().release(id).map_err(Error::from));
     step(env.ids().release(id));
     first.map(|()| down)
@@ -49,16 +50,6 @@ fn remove_cgroup(path: &str, down: &mut Down) -> Result<(), Error> {
     down.oom_killed = cgroup.oom_kills().is_ok_and(|kills| kills > 0);
     cgroup.kill()?;
     cgroup.delete().map_err(Error::from)
-}
-
-fn disconnect(env: &Environment, container: &Container, running: Option<&Running>) -> Result<(), Error> {
-    match running.and_then(|r| r.address) {
-        // The kernel removes the link with the network namespace, whose last process is gone.
-        Some(address) => {
-            network::unpublish(&endpoint(env, container, address)).map(drop).map_err(Error::from)
-        }
-        None => Ok(()),
-    }
 }
 
 /// Takes a container down and removes its directory and name.

@@ -1,4 +1,4 @@
-//! Settings of one link below /proc/sys/net/ipv4/conf; never the global ones.
+//! Settings of one link below /proc/sys/net; never the global ones.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,13 +30,44 @@ pub(super) fn forwards_everywhere() -> bool {
 }
 
 /// Has links that come into this namespace ignore IPv6 router advertisements: whoever is on the bridge could else become
-/// the way out of all others. A kernel without IPv6 has none.
-pub(super) fn ignore_advertisements() -> Result<(), Error> {
-    let path = PathBuf::from("/proc/sys/net/ipv6/conf/default/accept_ra");
-    match fs::write(&path, "0") {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+/// the way out of all others. On a network without IPv6 they have none of it. A kernel without IPv6 knows neither.
+pub(super) fn prepare(speaks_ipv6: bool) -> Result<(), Error> {
+    for (key, value) in [("accept_ra", "0"), ("disable_ipv6", if speaks_ipv6 { "0" } else { "1" })] {
+        let path = PathBuf::from("/proc/sys/net/ipv6/conf/default").join(key);
+        match fs::write(&path, value) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            result => result.map_err(|source| Error::Sysctl { path, source })?,
+        }
+    }
+    Ok(())
+}
+
+/// Has the link forward IPv6, or no longer, which few kernels can for one link alone (`force_forwarding`, Linux 6.17).
+///
+/// # Errors
+/// [`Error::Ipv6Forwarding`] where this one cannot.
+pub(super) fn forward_ipv6(link: &str, on: bool) -> Result<(), Error> {
+    let path = force_forwarding(link);
+    match fs::write(&path, if on { "1" } else { "0" }) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !force_forwarding("all").exists() => {
+            Err(Error::Ipv6Forwarding)
+        }
         result => result.map_err(|source| Error::Sysctl { path, source }),
     }
+}
+
+/// Whether the link does not forward IPv6.
+pub(super) fn keeps_ipv6(link: &str) -> bool {
+    fs::read_to_string(force_forwarding(link)).is_ok_and(|text| text.trim_end() == "0")
+}
+
+fn force_forwarding(link: &str) -> PathBuf {
+    ["/proc/sys/net/ipv6/conf", link, "force_forwarding"].iter().collect()
+}
+
+/// Whether IPv6 forwarding is on for the whole namespace.
+pub(super) fn forwards_ipv6_everywhere() -> bool {
+    fs::read_to_string("/proc/sys/net/ipv6/conf/all/forwarding").is_ok_and(|text| text.trim_end() == "1")
 }
 
 fn path(link: &str, key: &str) -> PathBuf {

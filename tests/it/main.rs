@@ -16,6 +16,7 @@ mod isolation;
 mod lifecycle;
 mod memory;
 mod network;
+mod networks;
 mod oci;
 mod peers;
 mod pull;

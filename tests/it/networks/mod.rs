@@ -1,0 +1,3 @@
+//! Networks that users make: who is on them, what they are called, and what they keep apart.
+
+mod manage;
