@@ -145,6 +145,8 @@ impl CreateFlags {
             volumes_from: self.volumes_from.clone(),
             add_hosts: network.add_hosts,
             dns: network.dns,
+            dns_search: network.dns_search,
+            dns_options: network.dns_options,
             labels: self.label.clone(),
             stop_signal: self.stop_signal.clone(),
             resources: self.limits.resources()?,

@@ -29,6 +29,7 @@ mod logout;
 mod logs;
 mod manifest;
 mod monitor;
+mod names;
 mod netflags;
 mod network;
 mod network_view;
@@ -162,6 +163,9 @@ enum Command {
     /// Watch over a detached container
     #[command(hide = true)]
     Monitor(monitor::Monitor),
+    /// Answer a container's questions for names
+    #[command(hide = true)]
+    Names(names::Names),
 }
 
 /// Runs a command; returns its exit code.
@@ -220,6 +224,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Check(command) => command.run(&context),
         Command::Info(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),
+        Command::Names(command) => command.run(&context),
         // Taken above: it needs no context.
         Command::Oci { .. } => Ok(USAGE),
     }

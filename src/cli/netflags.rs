@@ -38,6 +38,12 @@ pub struct NetworkFlags {
     /// Use this name server
     #[arg(long, value_name = "ADDRESS")]
     dns: Vec<IpAddr>,
+    /// Look short names up in this domain; '.' is none
+    #[arg(long, value_name = "DOMAIN")]
+    dns_search: Vec<String>,
+    /// Option of resolv.conf(5), such as ndots:1
+    #[arg(long, alias = "dns-opt", value_name = "OPTION")]
+    dns_option: Vec<String>,
 }
 
 /// What the flags say.
@@ -55,6 +61,10 @@ pub struct Networking {
     pub add_hosts: Vec<String>,
     /// Name servers.
     pub dns: Vec<IpAddr>,
+    /// Domains of short names.
+    pub dns_search: Vec<String>,
+    /// Options of resolv.conf(5).
+    pub dns_options: Vec<String>,
 }
 
 impl NetworkFlags {
@@ -89,6 +99,8 @@ impl NetworkFlags {
             ports,
             add_hosts: self.add_host.clone(),
             dns: self.dns.clone(),
+            dns_search: self.dns_search.iter().map(|word| word_of_file(word)).collect::<Result<_, _>>()?,
+            dns_options: self.dns_option.iter().map(|word| word_of_file(word)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -154,6 +166,16 @@ impl NetworkFlags {
         first.mac = self.mac_address.or(first.mac);
         first.aliases.extend(self.network_alias.iter().cloned());
         first.check().tried(|| "invalid flag".to_string())
+    }
+}
+
+/// What goes into a file by lines and words.
+fn word_of_file(text: &str) -> Result<String, Failure> {
+    match text.is_empty() || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+        true => Err(Failure::new(format!(
+            "invalid value '{text}' for --dns-search or --dns-option: it is one word"
+        ))),
+        false => Ok(text.to_string()),
     }
 }
 

@@ -191,6 +191,7 @@ fn start(
     let mut state = running(&facts, created.pid())?;
     container.write_running(&state)?;
     let connection = connect(env, container, &facts, &created)?;
+    networks::ensure_names(env, container, &state)?;
     if let Some(connection) = &connection {
         state.ports = connection.ports().to_vec();
         container.write_running(&state)?;

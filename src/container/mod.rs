@@ -64,7 +64,7 @@ pub use logs::{LogOptions, follow};
 pub use monitor::{Attach, detach, monitor_main, run_attached};
 pub use networks::{
     Attached, Driver, Join, Network, NetworkRequest, Networks, User, connect as connect_network,
-    disconnect as disconnect_network,
+    disconnect as disconnect_network, names_main,
 };
 pub use options::{NetworkMode, Options};
 pub use process::ProcessId;

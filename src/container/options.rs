@@ -79,6 +79,12 @@ pub struct Options {
     pub add_hosts: Vec<String>,
     /// `--dns`.
     pub dns: Vec<std::net::IpAddr>,
+    /// `--dns-search`.
+    #[serde(default)]
+    pub dns_search: Vec<String>,
+    /// `--dns-option`.
+    #[serde(default)]
+    pub dns_options: Vec<String>,
     /// `--label`, as `key=value`.
     pub labels: Vec<String>,
     /// `--stop-signal`.

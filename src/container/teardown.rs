@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::files::on;
 use super::launch::Environment;
 use super::networks;
-use super::record::Container;
+use super::record::{Container, Status};
 use super::remove::remove_volumes;
 use crate::runtime::cgroup::Cgroup;
 
@@ -104,6 +104,11 @@ pub fn sweep(env: &Environment) -> Result<(), Error> {
 
 fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
     let Some(container) = Container::load(dir)? else { return sweep_half_made(env, dir) };
+    if networks::may_have_names(&container)
+        && let Status::Running(running) = container.status()?
+    {
+        networks::ensure_names(env, &container, &running)?;
+    }
     let Some(_lock) = container.try_lock()? else { return Ok(()) };
     let (running, exit) = (container.running_record()?, container.exit()?);
     match (&running, &exit) {

@@ -16,6 +16,9 @@ pub enum Error {
     /// The same for the other stack.
     #[error("pasta: {0}")]
     Pasta(String),
+    /// Nobody can answer a container's questions for names.
+    #[error("serve names")]
+    Dns(#[source] io::Error),
     /// The netlink socket could not be made or bound.
     #[error("open netlink socket")]
     Socket(#[source] io::Error),
@@ -181,6 +184,7 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Socket(source)
+            | Self::Dns(source)
             | Self::Namespace(source)
             | Self::Link { source, .. }
             | Self::Address { source, .. }

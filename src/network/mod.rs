@@ -7,6 +7,7 @@
 mod address;
 mod allocator;
 mod bridge;
+pub mod dns;
 mod endpoint;
 mod error;
 mod forwarding;
@@ -37,7 +38,7 @@ pub use self::mac::{Mac, MacError, mac_of};
 pub use self::pasta::Pasta;
 pub use self::port::{PortMapping, Protocol};
 pub use self::publish::{Published, publish};
-pub use self::resolv::resolv_conf;
+pub use self::resolv::{Resolv, nameservers, resolv_conf};
 pub use self::route::routed;
 pub use self::slirp::Slirp;
 pub use self::wire::{MacvlanMode, Wire, remove_waiting};

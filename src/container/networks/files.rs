@@ -6,7 +6,7 @@ use super::links::Attached;
 use super::names;
 use crate::container::launch::Environment;
 use crate::container::options::{NetworkMode, Options};
-use crate::network::{self, Slirp};
+use crate::network::{self, Resolv, Slirp, dns};
 
 /// Content of `/etc/hosts`: the container's own addresses, and the others on its networks.
 pub fn hosts(env: &Environment, options: &Options, id: &str, hostname: &str, links: &[Attached]) -> String {
@@ -33,11 +33,16 @@ pub fn hosts(env: &Environment, options: &Options, id: &str, hostname: &str, lin
 }
 
 /// Content of `/etc/resolv.conf`.
-pub fn resolv(options: &Options, _links: &[Attached]) -> String {
+pub fn resolv(options: &Options, links: &[Attached]) -> String {
     let host = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    match (options.dns.as_slice(), options.network) {
-        ([], NetworkMode::User | NetworkMode::Pasta) => format!("nameserver {}\n", Slirp::RESOLVER),
-        ([], mode) => network::resolv_conf(&host, mode == NetworkMode::Host),
-        (servers, _) => servers.iter().map(|address| format!("nameserver {address}\n")).collect(),
+    let mut wanted = Resolv {
+        servers: options.dns.clone(),
+        search: options.dns_search.clone(),
+        options: options.dns_options.clone(),
+        own: links.iter().any(|link| link.named).then_some(IpAddr::V4(dns::ADDRESS)),
+    };
+    if matches!(options.network, NetworkMode::User | NetworkMode::Pasta) && wanted.servers.is_empty() {
+        wanted.servers = vec![Slirp::RESOLVER.into()];
     }
+    network::resolv_conf(&host, options.network == NetworkMode::Host, &wanted)
 }

@@ -51,6 +51,13 @@ pub(super) fn wanted(container: &Container) -> Result<Vec<Join>, Error> {
     }
 }
 
+/// Whether a container may be on a network with names: a glance, for those that look at many.
+pub fn may_have_names(container: &Container) -> bool {
+    let options = &container.record.options;
+    options.network == NetworkMode::Bridge
+        && (options.joins.iter().any(|join| join.network != "bridge") || container.path(FILE).exists())
+}
+
 /// Claims addresses on all networks that a container is to be on, and makes their bridges be there.
 ///
 /// # Errors

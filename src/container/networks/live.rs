@@ -1,10 +1,15 @@
 //! A running container joins a network, or leaves it.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use super::files;
 use super::join::Join;
 use super::links::{Attached, FILE, attach, claim_one, forget, open_netns, wanted};
+use super::resolver::ensure;
 use super::store::Networks;
 use crate::container::error::Error;
 use crate::container::files::{on, write_json};
@@ -99,7 +104,10 @@ fn leave(
 /// The record of what runs, and the files that the container reads.
 fn write(env: &Environment, container: &Container, running: &Running) -> Result<(), Error> {
     container.write_running(running)?;
-    refresh_hosts(env, container, running)
+    refresh_hosts(env, container, running)?;
+    let (path, options) = (container.path("etc").join("resolv.conf"), &container.record.options);
+    overwrite(&path, &files::resolv(options, &running.networks)).map_err(on("write", &path))?;
+    ensure(env, container, running)
 }
 
 /// Writes `/etc/hosts` anew, in place: the container has that very file mounted.
@@ -113,7 +121,19 @@ pub(super) fn refresh_hosts(
     let hostname = std::fs::read_to_string(&hostname).map_err(on("read", &hostname))?;
     let record = &container.record;
     let text = files::hosts(env, &record.options, &record.id, hostname.trim_end(), &running.networks);
-    std::fs::write(&path, text).map_err(on("write", &path))
+    overwrite(&path, &text).map_err(on("write", &path))
+}
+
+/// Whoever reads meanwhile never finds it empty.
+fn overwrite(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut now = String::new();
+    if file.read_to_string(&mut now).is_ok() && now == text {
+        return Ok(());
+    }
+    file.write_all_at(text.as_bytes(), 0)?;
+    // A text's length fits.
+    file.set_len(text.len() as u64)
 }
 
 fn free_number(links: &[Attached]) -> usize {

@@ -8,9 +8,11 @@ mod files;
 mod join;
 mod links;
 mod live;
+mod lookup;
 mod names;
 mod pool;
 mod request;
+mod resolver;
 mod store;
 
 pub use definition::{Driver, Network};
@@ -18,7 +20,9 @@ pub use join::Join;
 pub use links::Attached;
 pub use live::{connect, disconnect};
 pub use request::NetworkRequest;
+pub use resolver::names_main;
 pub use store::{Networks, User};
 
 pub(super) use files::{hosts, resolv};
-pub(super) use links::{attach_all, claim, detach_all};
+pub(super) use links::{attach_all, claim, detach_all, may_have_names};
+pub(super) use resolver::ensure as ensure_names;

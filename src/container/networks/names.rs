@@ -1,6 +1,7 @@
 //! Who is called what on a network: lines as in hosts(5), with the container's id as comment.
 
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -22,6 +23,29 @@ pub fn dir(env: &Environment, attached: &Attached) -> PathBuf {
 /// All names on a network; nothing where there are none.
 pub fn read(dir: &Path) -> String {
     fs::read_to_string(dir.join(FILE)).unwrap_or_default()
+}
+
+/// The addresses of a name in lower case.
+pub fn addresses(dir: &Path, name: &str) -> Vec<IpAddr> {
+    let text = read(dir);
+    let lines = text.lines().filter_map(parse);
+    lines
+        .filter(|(_, names)| names.split(' ').any(|other| other.eq_ignore_ascii_case(name)))
+        .map(|(address, _)| address)
+        .collect()
+}
+
+/// The first name of an address.
+pub fn name(dir: &Path, address: IpAddr) -> Option<String> {
+    let text = read(dir);
+    let (_, names) = text.lines().filter_map(parse).find(|(other, _)| *other == address)?;
+    names.split(' ').next().map(str::to_string)
+}
+
+/// Address and names of a line.
+fn parse(line: &str) -> Option<(IpAddr, &str)> {
+    let (address, rest) = line.split_once('\t')?;
+    Some((address.parse().ok()?, rest.split_once(" #").map_or(rest, |(names, _)| names)))
 }
 
 /// The lines of one container.

@@ -11,6 +11,9 @@ const LIST_ELEMENT: u16 = 1;
 const REGISTER_VERDICT: u32 = 0;
 const REGISTER_1: u32 = 1;
 const REGISTER_2: u32 = 2;
+/// Offsets in the headers of TCP and UDP.
+const SOURCE_PORT: u32 = 0;
+const DESTINATION_PORT: u32 = 2;
 /// `NFPROTO_IPV4`.
 const IPV4: u8 = 2;
 /// `NFPROTO_IPV6`.
@@ -126,14 +129,42 @@ impl Rule {
 
     /// `meta l4proto <protocol> th dport <port>`.
     pub fn port(self, protocol: Protocol, port: u16) -> Self {
-        let number = match protocol {
+        self.protocol(protocol).payload(2, DESTINATION_PORT, 2).compare(Equal, &port.to_be_bytes())
+    }
+
+    /// `meta l4proto <protocol> th sport <port>`.
+    pub fn from_port(self, protocol: Protocol, port: u16) -> Self {
+        self.protocol(protocol).payload(2, SOURCE_PORT, 2).compare(Equal, &port.to_be_bytes())
+    }
+
+    /// `th dport set <port>`.
+    pub fn set_port(self, protocol: Protocol, port: u16) -> Self {
+        self.write_port(protocol, DESTINATION_PORT, port)
+    }
+
+    /// `th sport set <port>`.
+    pub fn set_source_port(self, protocol: Protocol, port: u16) -> Self {
+        self.write_port(protocol, SOURCE_PORT, port)
+    }
+
+    fn protocol(self, protocol: Protocol) -> Self {
+        self.transport(match protocol {
             Protocol::Tcp => libc::IPPROTO_TCP,
             Protocol::Udp => libc::IPPROTO_UDP,
+        })
+    }
+
+    fn write_port(self, protocol: Protocol, offset: u32, port: u16) -> Self {
+        // `NFT_PAYLOAD_CSUM_INET`, and where the checksum is in either header.
+        const INTERNET_CHECKSUM: u32 = 1;
+        let checksum = match protocol {
+            Protocol::Tcp => 16,
+            Protocol::Udp => 6,
         };
-        self.meta(Meta::Protocol)
-            .compare(Equal, &[number as u8])
-            .payload(2, 2, 2)
-            .compare(Equal, &port.to_be_bytes())
+        self.immediate(REGISTER_1, &port.to_be_bytes()).push("payload", |a| {
+            a.number(2, 2).number(3, offset).number(4, 2).number(5, REGISTER_1);
+            a.number(6, INTERNET_CHECKSUM).number(7, checksum);
+        })
     }
 
     /// `meta l4proto icmp icmp type redirect`.

@@ -11,6 +11,7 @@
 
 mod expr;
 mod message;
+mod names;
 mod table;
 
 use ipnet::IpNet;
@@ -20,6 +21,7 @@ use std::io;
 
 use self::expr::{Rule, link_name};
 use self::message::{Batch, Read, get, kind, text};
+pub(super) use self::names::lead_to_names;
 pub(super) use self::table::{OPENED, OPENED6};
 use self::table::{PORTS, in_chain};
 use super::bridge::Bridge;

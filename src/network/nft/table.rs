@@ -24,7 +24,7 @@ const NOBODY: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128);
 
 /// `enum nf_inet_hooks`.
 #[derive(Clone, Copy)]
-enum Hook {
+pub(super) enum Hook {
     Prerouting = 0,
     Input = 1,
     Forward = 2,

@@ -1,3 +1,4 @@
 //! Networks that users make: who is on them, what they are called, and what they keep apart.
 
 mod manage;
+mod names;
