@@ -141,6 +141,8 @@ impl CreateFlags {
             network_of: network.of,
             userns: self.userns.mode(self.isolation.privileged)?,
             ports: network.ports,
+            publish_all: network.publish_all,
+            exposed: network.exposed,
             mounts,
             volumes_from: self.volumes_from.clone(),
             add_hosts: network.add_hosts,

@@ -34,6 +34,7 @@ mod netflags;
 mod network;
 mod network_view;
 mod output;
+mod port;
 mod progress;
 mod prune;
 mod ps;
@@ -105,6 +106,8 @@ enum Command {
     Network(network::Network),
     /// Manage volumes: directories that outlive containers
     Volume(volume::Volume),
+    /// Show which ports of this host lead to a container's
+    Port(port::Port),
     /// Show what containers use
     Stats(stats::Stats),
     /// Wait until containers end, and print their exit codes
@@ -225,6 +228,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Info(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),
         Command::Names(command) => command.run(&context),
+        Command::Port(command) => command.run(&context),
         // Taken above: it needs no context.
         Command::Oci { .. } => Ok(USAGE),
     }

@@ -32,6 +32,12 @@ pub struct NetworkFlags {
     /// Make a port of the container reachable by a port of this host
     #[arg(short, long, value_name = "[[ADDRESS:]PORT:]PORT[/udp]")]
     publish: Vec<String>,
+    /// Publish all ports that the image or --expose names, at ports of this host that are free
+    #[arg(short = 'P', long)]
+    publish_all: bool,
+    /// A port that -P publishes beside the image's
+    #[arg(long, value_name = "PORT[/udp]")]
+    expose: Vec<String>,
     /// Add a line to /etc/hosts; host-gateway stands for this host's address
     #[arg(long, value_name = "NAME:ADDRESS")]
     add_host: Vec<String>,
@@ -57,6 +63,10 @@ pub struct Networking {
     pub of: Option<String>,
     /// Published ports.
     pub ports: Vec<PortMapping>,
+    /// All that are exposed.
+    pub publish_all: bool,
+    /// Exposed beside the image's.
+    pub exposed: Vec<String>,
     /// Lines of `/etc/hosts`.
     pub add_hosts: Vec<String>,
     /// Name servers.
@@ -80,6 +90,9 @@ impl NetworkFlags {
         for publish in &self.publish {
             ports.extend(PortMapping::parse(publish).tried(bad)?);
         }
+        for exposed in &self.expose {
+            PortMapping::parse(exposed).tried(bad)?;
+        }
         self.add_host.iter().try_for_each(|entry| check_host(entry)).tried(bad)?;
         let (mode, joins) = self.mode()?;
         if matches!(mode, NetworkMode::None | NetworkMode::Host | NetworkMode::Container) && !ports.is_empty()
@@ -97,6 +110,8 @@ impl NetworkFlags {
             joins,
             of: self.container().map(str::to_string),
             ports,
+            publish_all: self.publish_all,
+            exposed: self.expose.clone(),
             add_hosts: self.add_host.clone(),
             dns: self.dns.clone(),
             dns_search: self.dns_search.iter().map(|word| word_of_file(word)).collect::<Result<_, _>>()?,

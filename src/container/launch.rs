@@ -210,7 +210,8 @@ fn claim(
 ) -> Result<Facts, Error> {
     let record = &container.record;
     let users = userns::claim(env, record)?;
-    let links = networks::claim(env, container)?;
+    let ports = networks::published(&record.options, &config)?;
+    let links = networks::claim(env, container, &ports)?;
     let hostname = match (&record.options.hostname, record.options.network) {
         (Some(name), _) => name.clone(),
         (None, NetworkMode::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
@@ -220,7 +221,7 @@ fn claim(
         Groups::new(env).ensure(group)?;
     }
     let cgroup = env.cgroup_of(record);
-    Ok(Facts { config, identity, users, links, hostname, cgroup })
+    Ok(Facts { config, identity, users, links, ports, hostname, cgroup })
 }
 
 fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
@@ -257,11 +258,11 @@ fn connect(
 ) -> Result<Option<Connection>, Error> {
     let options = &container.record.options;
     if options.network == NetworkMode::User {
-        let slirp = Slirp::start(created.pid(), &container.dir, &options.ports)?;
+        let slirp = Slirp::start(created.pid(), &container.dir, &facts.ports)?;
         return Ok(Some(Connection::User(slirp)));
     }
     if options.network == NetworkMode::Pasta {
-        let pasta = Pasta::start(created.pid(), &container.dir, &options.ports)?;
+        let pasta = Pasta::start(created.pid(), &container.dir, &facts.ports)?;
         return Ok(Some(Connection::Pasta(pasta)));
     }
     let Some(netns) = created.netns() else { return Ok(None) };
@@ -271,6 +272,9 @@ fn connect(
     networks::attach_all(env, &container.record, &facts.links, netns)?;
     match facts.links.iter().find(|link| !link.endpoint.ports.is_empty()) {
         None => Ok(None),
-        Some(link) => Ok(Some(Connection::Rules(network::publish(&link.endpoint)?))),
+        Some(link) => {
+            let published = network::publish(&link.endpoint);
+            Ok(Some(Connection::Rules(published.map_err(|e| networks::name_holder(env, e))?)))
+        }
     }
 }

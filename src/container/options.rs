@@ -70,6 +70,12 @@ pub struct Options {
     pub userns: UsernsMode,
     /// `-p`.
     pub ports: Vec<PortMapping>,
+    /// `-P`.
+    #[serde(default)]
+    pub publish_all: bool,
+    /// `--expose`, as the image's.
+    #[serde(default)]
+    pub exposed: Vec<String>,
     /// `-v`, `--mount` and `--tmpfs`; later also what comes from the image and from others.
     pub mounts: Vec<MountRequest>,
     /// `--volumes-from`.

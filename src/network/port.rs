@@ -1,7 +1,7 @@
 //! Published ports as the user writes them.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,11 @@ pub struct PortMapping {
 }
 
 impl PortMapping {
+    /// Where on the host it is.
+    pub fn host(&self) -> SocketAddr {
+        SocketAddr::new(self.host_address, self.host_port)
+    }
+
     /// Reads `[address:][host[-host]:]container[-container][/tcp|/udp]`, as Docker's `--publish`.
     /// Ranges must be of one length and give a mapping for each port; a missing host port is 0.
     ///
@@ -114,11 +119,7 @@ fn port(text: &str) -> Result<u16, &'static str> {
 /// As Docker's `ps` prints it: `0.0.0.0:8080->80/tcp`.
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host_address, host_port, container_port, protocol } = self;
-        match host_address {
-            IpAddr::V4(address) => write!(f, "{address}:{host_port}->{container_port}/{protocol}"),
-            IpAddr::V6(address) => write!(f, "[{address}]:{host_port}->{container_port}/{protocol}"),
-        }
+        write!(f, "{}->{}/{}", self.host(), self.container_port, self.protocol)
     }
 }
 

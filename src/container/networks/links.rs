@@ -62,7 +62,11 @@ pub fn may_have_names(container: &Container) -> bool {
 ///
 /// # Errors
 /// When a network or an address cannot be had.
-pub fn claim(env: &Environment, container: &Container) -> Result<Vec<Attached>, Error> {
+pub fn claim(
+    env: &Environment,
+    container: &Container,
+    ports: &[PortMapping],
+) -> Result<Vec<Attached>, Error> {
     let joins = wanted(container)?;
     let networks = Networks::new(env);
     let predefined = |join: &Join| join.network == "bridge";
@@ -76,7 +80,7 @@ pub fn claim(env: &Environment, container: &Container) -> Result<Vec<Attached>, 
         }
         links.push(claim_one(env, &container.record, &network, join, number)?);
     }
-    route(&mut links, &container.record.options.ports)?;
+    route(&mut links, ports)?;
     Ok(links)
 }
 

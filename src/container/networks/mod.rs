@@ -11,6 +11,7 @@ mod live;
 mod lookup;
 mod names;
 mod pool;
+mod ports;
 mod request;
 mod resolver;
 mod store;
@@ -25,4 +26,5 @@ pub use store::{Networks, User};
 
 pub(super) use files::{hosts, resolv};
 pub(super) use links::{attach_all, claim, detach_all, may_have_names};
+pub(super) use ports::{name_holder, published};
 pub(super) use resolver::ensure as ensure_names;

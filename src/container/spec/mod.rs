@@ -41,6 +41,8 @@ pub struct Facts {
     pub users: Option<Users>,
     /// What it is on its networks.
     pub links: Vec<Attached>,
+    /// Its ports that lead in from the host.
+    pub ports: Vec<crate::network::PortMapping>,
     /// Its host name.
     pub hostname: String,
     /// Path of its control group below each hierarchy.

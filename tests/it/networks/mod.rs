@@ -2,3 +2,4 @@
 
 mod manage;
 mod names;
+mod ports;
