@@ -104,6 +104,8 @@ fn build(netlink: &mut Netlink, bridge: &Bridge) -> Result<(), Error> {
     if !bridge.internal {
         sysctl::set(&bridge.name, "forwarding", "1")?;
     }
+    // Nor does the host take a container for its router.
+    sysctl::refuse_advertisements(&bridge.name)?;
     // Connections from the host's loopback to a published port leave through the bridge with a loopback source
     // until they are masqueraded; the table drops what containers send to or from 127.0.0.0/8.
     sysctl::set(&bridge.name, "route_localnet", "1")?;

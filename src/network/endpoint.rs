@@ -14,7 +14,7 @@ use super::mac::Mac;
 use super::port::PortMapping;
 use super::socket::{Netlink, visit};
 use super::wire::{self, Wire};
-use super::{address, nft, route, sysctl};
+use super::{address, guard, nft, route, sysctl};
 
 /// Name of a container's first link.
 const FIRST: &str = "eth0";
@@ -132,8 +132,10 @@ pub fn attach(
     let name = create(&mut host, &endpoint.label(), &bridge, &peer)?;
     // Where br_netfilter is loaded, what a container sends to its own published port is bridged, not routed.
     let hairpin = !endpoint.ports.is_empty();
-    let result =
-        link::mark_port(&mut host, &name, &alias(&endpoint.label()), hairpin).and_then(|()| up(&mut inside));
+    let result = link::mark_port(&mut host, &name, &alias(&endpoint.label()), hairpin)
+        .and_then(|()| link::find(&mut host, &name)?.ok_or_else(|| link::missing(&name)))
+        .and_then(|link| guard::guard(&mut host, &link, endpoint))
+        .and_then(|()| up(&mut inside));
     if result.is_err() {
         // The first failure says more than one of the clean-up.
         if let Ok(Some(link)) = link::find(&mut host, &name) {

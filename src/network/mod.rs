@@ -11,6 +11,7 @@ pub mod dns;
 mod endpoint;
 mod error;
 mod forwarding;
+mod guard;
 mod holder;
 mod hosts;
 mod link;

@@ -42,6 +42,15 @@ pub(super) fn prepare(speaks_ipv6: bool) -> Result<(), Error> {
     Ok(())
 }
 
+/// Has the link ignore IPv6 router advertisements. A kernel without IPv6 has none.
+pub(super) fn refuse_advertisements(link: &str) -> Result<(), Error> {
+    let path: PathBuf = ["/proc/sys/net/ipv6/conf", link, "accept_ra"].iter().collect();
+    match fs::write(&path, "0") {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.map_err(|source| Error::Sysctl { path, source }),
+    }
+}
+
 /// Has the link forward IPv6, or no longer, which few kernels can for one link alone (`force_forwarding`, Linux 6.17).
 ///
 /// # Errors
