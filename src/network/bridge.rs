@@ -104,6 +104,7 @@ fn build(netlink: &mut Netlink, bridge: &Bridge) -> Result<(), Error> {
     if !bridge.internal {
         sysctl::set(&bridge.name, "forwarding", "1")?;
     }
+    sysctl::know_more_neighbours(bridge.ipv6.is_some())?;
     // Nor does the host take a container for its router.
     sysctl::refuse_advertisements(&bridge.name)?;
     // Connections from the host's loopback to a published port leave through the bridge with a loopback source

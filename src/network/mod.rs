@@ -42,4 +42,4 @@ pub use self::publish::{Published, publish};
 pub use self::resolv::{Resolv, nameservers, resolv_conf};
 pub use self::route::routed;
 pub use self::slirp::Slirp;
-pub use self::wire::{MacvlanMode, Wire, remove_waiting};
+pub use self::wire::{MacvlanMode, Wire, check_link, remove_waiting};

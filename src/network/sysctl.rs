@@ -1,4 +1,4 @@
-//! Settings of one link below /proc/sys/net; never the global ones.
+//! Settings of one link below /proc/sys/net; of the global ones, only the bound on known neighbours.
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,6 +37,29 @@ pub(super) fn prepare(speaks_ipv6: bool) -> Result<(), Error> {
         match fs::write(&path, value) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             result => result.map_err(|source| Error::Sysctl { path, source })?,
+        }
+    }
+    Ok(())
+}
+
+/// Lets this machine know more neighbours than the 1,024 that the kernel takes for enough.
+///
+/// The table is one for all network namespaces: forty containers that all talk to each other fill it, and then nobody finds
+/// anybody new. A bound that somebody has chosen stays. Other namespaces than the first one do not have the setting.
+pub(super) fn know_more_neighbours(ipv6: bool) -> Result<(), Error> {
+    const BUILT_IN: [&str; 3] = ["1024", "512", "128"];
+    // 256 containers, each knowing each: some 30 MB when full.
+    const WANTED: [&str; 3] = ["65536", "32768", "8192"];
+    let families: &[&str] = if ipv6 { &["ipv4", "ipv6"] } else { &["ipv4"] };
+    for family in families {
+        let dir = PathBuf::from(format!("/proc/sys/net/{family}/neigh/default"));
+        let file = |n: usize| dir.join(format!("gc_thresh{}", 3 - n));
+        let is_built_in =
+            |n: usize| fs::read_to_string(file(n)).is_ok_and(|text| text.trim_end() == BUILT_IN[n]);
+        if (0..3).all(is_built_in) {
+            for (n, wanted) in WANTED.iter().enumerate() {
+                fs::write(file(n), wanted).map_err(|source| Error::Sysctl { path: file(n), source })?;
+            }
         }
     }
     Ok(())

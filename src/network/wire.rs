@@ -112,6 +112,15 @@ pub(super) fn ptp(
     }
 }
 
+/// Whether there is a link of that name.
+///
+/// # Errors
+/// [`Error::Link`] with `ENODEV` where there is none.
+pub fn check_link(name: &str) -> Result<(), Error> {
+    link::check_name(name)?;
+    link::find(&mut Netlink::route()?, name)?.map(drop).ok_or_else(|| link::missing(name))
+}
+
 /// Removes the end that waits for a second container, and with it the first one's; one that is gone already is fine.
 ///
 /// # Errors

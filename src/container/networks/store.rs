@@ -14,7 +14,7 @@ use crate::container::files::{on, read_json, remove_if_there, write_json};
 use crate::container::id::check_name;
 use crate::container::launch::Environment;
 use crate::container::record::{Container, Status};
-use crate::network;
+use crate::network::{self, Wire};
 
 /// Held by whoever chooses a subnet, whatever the store: subnets are the machine's.
 const MACHINE: &str = "/run/lay-networks.lock";
@@ -84,6 +84,9 @@ impl<'a> Networks<'a> {
     /// Two networks cannot have one bridge, and `<bridge>/` must not be a network's file.
     fn check_link(&self, network: &Network) -> Result<(), Error> {
         let Some(bridge) = &network.bridge else { return Ok(()) };
+        if let Wire::Macvlan { parent, .. } = &network.wire {
+            network::check_link(parent)?;
+        }
         let name = &bridge.name;
         let same = |other: &Network| other.bridge.as_ref().is_some_and(|bridge| bridge.name == *name);
         let other = self.list()?.into_iter().find(same);

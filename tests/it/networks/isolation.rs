@@ -178,7 +178,9 @@ fn two_hundred_find_each_other() {
     lay.ok(&["network", "create", "--subnet", &subnet, "--opt", "mtu=1500", "big"]);
     let count = std::env::var("LAY_TEST_CONTAINERS").ok().and_then(|n| n.parse().ok()).unwrap_or(12usize);
     let name = |n: usize| format!("c{n:03}");
-    let pids: Vec<i32> = (0..count).map(|n| start(&lay, &name(n), &["--network", "big"]).0).collect();
+    let pids: Vec<i32> = (0..count)
+        .map(|n| start(&lay, &name(n), &["--network", "big", "--userns", "auto:size=1024"]).0)
+        .collect();
     let addresses: Vec<String> =
         (0..count).map(|n| lay.ok(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &name(n)])).collect();
     let servers: Vec<TcpListener> =

@@ -1,5 +1,6 @@
 //! Networks that users make: who is on them, what they are called, and what they keep apart.
 
+mod drivers;
 mod isolation;
 mod manage;
 mod names;
