@@ -55,6 +55,8 @@ pub struct Network {
     pub bridge: String,
     /// Subnet of the bridge; the gateway is its first address.
     pub subnet: Ipv4Net,
+    /// Networks that name no subnet take one of these.
+    pub pool: Ipv4Net,
     /// MTU of the bridge and its links, in bytes; the kernel's default when absent.
     pub mtu: Option<u32>,
 }
@@ -62,7 +64,8 @@ pub struct Network {
 impl Default for Network {
     fn default() -> Self {
         let subnet = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 87, 0, 0), 16);
-        Network { bridge: "lay0".into(), subnet, mtu: None }
+        let pool = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 90, 0, 0), 15);
+        Network { bridge: "lay0".into(), subnet, pool, mtu: None }
     }
 }
 

@@ -53,16 +53,10 @@ impl Context {
         let store = self.store()?;
         let containers = Containers::open(store.root()).tried(|| "cannot open the containers".to_string())?;
         let network = &self.config.network;
-        let gateway = network.subnet.hosts().next().unwrap_or(network.subnet.addr());
         Ok(Environment {
             store,
             containers,
-            bridge: Bridge {
-                name: network.bridge.clone(),
-                subnet: network.subnet,
-                gateway,
-                mtu: network.mtu,
-            },
+            bridge: Bridge { name: network.bridge.clone(), mtu: network.mtu, ..Bridge::of(network.subnet) },
             cgroup_parent: self.cgroup_parent(),
             via: self.via()?,
             id_pool: self.id_pool().0,

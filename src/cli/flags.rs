@@ -1,6 +1,5 @@
 //! Flags that say what a container is like.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
@@ -10,12 +9,12 @@ use super::health::HealthFlags;
 use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
 use super::logging::LogFlags;
+use super::netflags::NetworkFlags;
 use super::userns::UsernsFlags;
 use crate::container::{
-    NetworkMode, Options, RestartPolicy, Security, parse_mount, parse_storage, parse_tmpfs, parse_volume,
+    Options, RestartPolicy, Security, parse_mount, parse_storage, parse_tmpfs, parse_volume,
 };
 use crate::kernel::userns;
-use crate::network::{Pasta, PortMapping, Slirp};
 
 /// Flags of commands that create a container.
 #[derive(Args, Debug)]
@@ -72,18 +71,8 @@ pub struct CreateFlags {
     limits: LimitFlags,
     #[command(flatten)]
     isolation: IsolationFlags,
-    /// bridge, none or host; without root slirp4netns [default] or pasta
-    #[arg(long, alias = "net", default_value = "bridge", help_heading = "Network")]
-    network: String,
-    /// Make a port of the container reachable by a port of this host
-    #[arg(short, long, value_name = "[[ADDRESS:]PORT:]PORT[/udp]", help_heading = "Network")]
-    publish: Vec<String>,
-    /// Add a line to /etc/hosts
-    #[arg(long, value_name = "NAME:ADDRESS", help_heading = "Network")]
-    add_host: Vec<String>,
-    /// Use this name server
-    #[arg(long, value_name = "ADDRESS", help_heading = "Network")]
-    dns: Vec<IpAddr>,
+    #[command(flatten)]
+    network: NetworkFlags,
     /// Add a capability, or ALL
     #[arg(long, value_name = "CAPABILITY", help_heading = "Security")]
     cap_add: Vec<String>,
@@ -136,7 +125,8 @@ impl CreateFlags {
 
     /// Containers whose namespaces it shares.
     pub fn containers(&self) -> impl Iterator<Item = &str> {
-        self.userns.container().into_iter().chain(self.isolation.containers())
+        let of = self.network.container();
+        self.userns.container().into_iter().chain(of).chain(self.isolation.containers())
     }
 
     fn restart(&self) -> Result<RestartPolicy, Failure> {
@@ -160,22 +150,7 @@ impl CreateFlags {
         for tmpfs in &self.tmpfs {
             mounts.push(parse_tmpfs(tmpfs).tried(bad)?);
         }
-        let mut ports = Vec::new();
-        for publish in &self.publish {
-            ports.extend(PortMapping::parse(publish).tried(bad)?);
-        }
-        if let Some(entry) = self.add_host.iter().find(|e| !is_host(e)) {
-            return Err(Failure::new(format!(
-                "invalid value '{entry}' for --add-host: expected NAME:ADDRESS"
-            )));
-        }
-        let network = network(&self.network)?;
-        if matches!(network, NetworkMode::None | NetworkMode::Host) && !ports.is_empty() {
-            return Err(Failure::new(match self.network.as_str() {
-                "none" | "host" => format!("--publish needs --network bridge, not {}", self.network),
-                _ => "--publish needs a network, which without root takes slirp4netns or pasta".to_string(),
-            }));
-        }
+        let network = self.network.parse()?;
         Ok(Options {
             name: self.name.clone(),
             command: command.to_vec(),
@@ -189,13 +164,19 @@ impl CreateFlags {
             auto_remove: self.rm,
             init: self.init,
             read_only: self.read_only,
-            network,
+            network: network.mode,
+            joins: network.joins,
+            network_of: network.of,
             userns: self.userns.mode(self.isolation.privileged)?,
-            ports,
+            ports: network.ports,
+            publish_all: network.publish_all,
+            exposed: network.exposed,
             mounts,
             volumes_from: self.volumes_from.clone(),
-            add_hosts: self.add_host.clone(),
-            dns: self.dns.clone(),
+            add_hosts: network.add_hosts,
+            dns: network.dns,
+            dns_search: network.dns_search,
+            dns_options: network.dns_options,
             labels: labels(&self.label_file, &self.label)?,
             stop_signal: self.stop_signal.clone(),
             stop_timeout: self.stop_timeout,
@@ -218,45 +199,6 @@ impl CreateFlags {
 /// The user who keeps its ids, as `--user` takes it.
 fn own_ids() -> String {
     format!("{}:{}", rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
-}
-
-fn is_host(entry: &str) -> bool {
-    entry.split_once(':').is_some_and(|(name, address)| {
-        !name.is_empty() && (address == "host-gateway" || address.parse::<IpAddr>().is_ok())
-    })
-}
-
-/// `--network`.
-pub fn network(text: &str) -> Result<NetworkMode, Failure> {
-    match text {
-        "bridge" | "default" if userns::nested() => Ok(user_network()),
-        "slirp4netns" if Slirp::is_there() => Ok(NetworkMode::User),
-        "pasta" if !userns::nested() => {
-            Err(Failure::new("--network pasta is for ordinary users: root has bridges"))
-        }
-        "pasta" if Pasta::is_there() => Ok(NetworkMode::Pasta),
-        "slirp4netns" | "pasta" => Err(Failure::new(format!("--network {text}: {text} is not installed"))),
-        "bridge" | "default" => Ok(NetworkMode::Bridge),
-        "none" => Ok(NetworkMode::None),
-        "host" => Ok(NetworkMode::Host),
-        _ => Err(Failure::new(format!(
-            "invalid value '{text}' for --network: it is bridge, none, host, or without root slirp4netns or pasta"
-        ))),
-    }
-}
-
-/// What can be had without root.
-fn user_network() -> NetworkMode {
-    if Slirp::is_there() {
-        return NetworkMode::User;
-    }
-    if Pasta::is_there() {
-        return NetworkMode::Pasta;
-    }
-    eprintln!(
-        "lay: warning: the container has no network: neither slirp4netns nor pasta is installed, and a bridge needs root"
-    );
-    NetworkMode::None
 }
 
 /// Files first, then flags; a name without a value takes the value from this process's environment, if it has one.
@@ -336,7 +278,8 @@ mod tests {
     fn contradictions_are_refused() {
         for bad in [
             &["--network", "none", "-p", "80:80"][..],
-            &["--network", "mars"],
+            &["--network", "none", "--network", "a1"],
+            &["--network", "host", "--ip", "10.0.0.2"],
             &["--add-host", "nocolon"],
             &["-e", "=x"],
             &["--memory-swap", "1g"],

@@ -122,7 +122,7 @@ fn container_value(env: &Environment, container: &Container) -> Result<Value, co
             "Healthcheck": options.health,
         },
         "HostConfig": {
-            "NetworkMode": options.network,
+            "NetworkMode": super::netflags::mode(options),
             "UsernsMode": options.userns.to_string(),
             "IDMappings": id_maps(options, running),
             "AutoRemove": options.auto_remove,
@@ -141,11 +141,7 @@ fn container_value(env: &Environment, container: &Container) -> Result<Value, co
             "PidsLimit": limits.pids_limit,
         },
         "Mounts": options.mounts.iter().map(|mount| mount_value(env, mount)).collect::<Vec<_>>(),
-        "NetworkSettings": {
-            "IPAddress": running.and_then(|r| r.address),
-            "MacAddress": running.and_then(|r| r.mac.clone()),
-            "Ports": ports,
-        },
+        "NetworkSettings": super::network_view::settings(running.map_or(&[], |r| &r.networks), ports),
     }))
 }
 

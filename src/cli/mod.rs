@@ -42,6 +42,10 @@ mod man;
 mod manifest;
 mod moment;
 mod monitor;
+mod names;
+mod netflags;
+mod network;
+mod network_view;
 mod output;
 mod pause;
 mod port;
@@ -135,6 +139,8 @@ enum Command {
     Fork(fork::Fork),
     /// Keep states of a container's writable layer, and go back to them
     Snapshot(snapshot::Snapshot),
+    /// Manage networks that containers join
+    Network(network::Network),
     /// Manage volumes: directories that outlive containers
     Volume(volume::Volume),
     /// Show the processes of a container
@@ -206,6 +212,9 @@ enum Command {
     /// Watch over a detached container
     #[command(hide = true)]
     Monitor(monitor::Monitor),
+    /// Answer a container's questions for names
+    #[command(hide = true)]
+    Names(names::Names),
 }
 
 /// The command line with all its help.
@@ -263,6 +272,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Update(command) => command.run(&context),
         Command::Stats(command) => command.run(&context),
         Command::Group(command) => command.run(&context),
+        Command::Network(command) => command.run(&context),
         Command::Volume(command) => command.run(&context),
         Command::Fork(command) => command.run(&context),
         Command::Snapshot(command) => command.run(&context),
@@ -296,6 +306,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Completion(command) => command.run(&context),
         Command::Man(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),
+        Command::Names(command) => command.run(&context),
         // Taken above: it needs no context.
         Command::Oci { .. } => Ok(USAGE),
     }

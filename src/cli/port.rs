@@ -5,6 +5,7 @@ use clap::Args;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
+use crate::network::PortMapping;
 
 /// Show which ports of this machine lead to a container
 #[derive(Args, Debug)]
@@ -23,29 +24,29 @@ pub struct Port {
 impl Port {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        let env = context.environment()?;
         let tried = || format!("cannot show the ports of {}", self.container);
-        let running = env.containers.find(&self.container).and_then(|c| c.require_running()).tried(tried)?;
-        let wanted = self.port.as_ref().map(|port| match port.contains('/') {
-            true => port.clone(),
-            false => format!("{port}/tcp"),
-        });
-        let mut found = false;
-        for mapping in &running.ports {
-            let inside = format!("{}/{}", mapping.container_port, mapping.protocol);
-            let outside = format!("{}:{}", mapping.host_address, mapping.host_port);
-            match &wanted {
-                None => line(format!("{inside} -> {outside}"))?,
-                Some(wanted) if *wanted == inside => line(outside)?,
-                Some(_) => continue,
-            }
-            found = true;
+        let env = context.environment()?;
+        let container = env.containers.find(&self.container).tried(tried)?;
+        let ports = container.require_running().tried(tried)?.ports;
+        let Some(wanted) = &self.port else {
+            let shown = |port: &PortMapping| {
+                line(format!("{}/{} -> {}", port.container_port, port.protocol, port.host()))
+            };
+            return ports.iter().try_for_each(shown).map(|()| 0);
+        };
+        let wanted = PortMapping::parse(wanted).tried(tried)?;
+        let same = |port: &&PortMapping| {
+            wanted.iter().any(|w| (w.container_port, w.protocol) == (port.container_port, port.protocol))
+        };
+        let found: Vec<&PortMapping> = ports.iter().filter(same).collect();
+        if found.is_empty() {
+            let name = &container.record.name;
+            let wanted = wanted.first().map(|w| format!("{}/{}", w.container_port, w.protocol));
+            let wanted = wanted.unwrap_or_default();
+            return Err(Failure::new(format!(
+                "no public port '{wanted}' published for {name} (see 'lay port {name}')"
+            )));
         }
-        match wanted {
-            Some(wanted) if !found => {
-                Err(Failure::new(format!("no public port '{wanted}' published for {}", self.container)))
-            }
-            _ => Ok(0),
-        }
+        found.iter().try_for_each(|port| line(port.host().to_string())).map(|()| 0)
     }
 }

@@ -23,6 +23,66 @@ pub enum Error {
         /// The containers' names.
         containers: String,
     },
+    /// There is no such network.
+    #[error("no such network: {0} (see 'lay network ls')")]
+    NoNetwork(String),
+    /// Several ids begin so.
+    #[error("network id {0} is ambiguous; give more of it")]
+    AmbiguousNetwork(String),
+    /// The name is taken.
+    #[error("there is a network {0} already")]
+    NetworkExists(String),
+    /// The name holds what a name may not hold.
+    #[error(
+        "invalid network name '{0}': it needs at least two letters, digits, '_', '.' or '-', and begins with a letter or digit"
+    )]
+    NetworkName(String),
+    /// It is always there.
+    #[error("network {0} is always there")]
+    NetworkPredefined(String),
+    /// Containers are on it.
+    #[error("network {name} is in use by {containers}: stop them or disconnect them first")]
+    NetworkInUse {
+        /// The network.
+        name: String,
+        /// The containers' names.
+        containers: String,
+    },
+    /// Two are on it already.
+    #[error("network {name} joins two containers, and has them: {containers}")]
+    NetworkFull {
+        /// The network.
+        name: String,
+        /// The containers' names.
+        containers: String,
+    },
+    /// All subnets overlap with others.
+    #[error(
+        "no subnet of {0} is free: give one with '--subnet', or another pool ('[network] pool' in the configuration)"
+    )]
+    NoSubnet(ipnet::Ipv4Net),
+    /// Ports were to be published, but no rule can lead them in.
+    #[error("ports need a bridge network that is not internal")]
+    NoWayIn,
+    /// The container is on the network.
+    #[error("container {container} is on network {network} already")]
+    AlreadyConnected {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// The container is not on the network.
+    #[error("container {container} is not on network {network}")]
+    NotConnected {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// It has the host's, none, or another container's.
+    #[error("container {0} has no networks of its own to change (see --network)")]
+    NoOwnNetwork(String),
     /// No limits, no figures.
     #[error("it has no control group: none was left to this user (see 'lay info')")]
     NoCgroup,

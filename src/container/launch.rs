@@ -12,6 +12,7 @@ use super::events::note_container;
 use super::files::{on, write, write_json};
 use super::group::Groups;
 use super::idrange::{IdPool, IdRanges};
+use super::networks;
 use super::options::NetworkMode;
 use super::process::ProcessId;
 use super::record::{Container, Record, Running};
@@ -23,7 +24,7 @@ use super::teardown::teardown;
 use super::volume::{Volumes, WithImages, fill};
 use super::{user, userns};
 use crate::kernel;
-use crate::network::{self, Allocator, Bridge, Endpoint, Pasta, Published, Slirp};
+use crate::network::{self, Allocator, Bridge, Pasta, Published, Slirp};
 use crate::runtime::cgroup::Making;
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::{Snapshot, Via};
@@ -199,6 +200,7 @@ fn start(
     // The child is at work meanwhile.
     write_json(&container.path("config.json"), &spec)?;
     let connection = connect(env, container, &facts, &created)?;
+    networks::ensure_names(env, container, &state)?;
     if let Some(connection) = &connection {
         state.ports = connection.ports().to_vec();
         container.write_running(&state)?;
@@ -228,30 +230,23 @@ fn claim(
     identity: user::Identity,
 ) -> Result<Facts, Error> {
     let record = &container.record;
-    let alive = |owner: &str| env.is_alive(owner);
     let users = userns::claim(env, record)?;
-    let address = match record.options.network {
-        NetworkMode::Bridge => {
-            network::ensure_bridge(&env.bridge)?;
-            Some(env.addresses().allocate(&env.bridge, &record.id, None, &alive)?)
-        }
-        NetworkMode::None | NetworkMode::Host | NetworkMode::User | NetworkMode::Pasta => None,
-    };
+    let ports = networks::published(&record.options, &config)?;
+    let links = networks::claim(env, container, &ports)?;
     let hostname = match (&record.options.hostname, record.options.network) {
         (Some(name), _) => name.clone(),
         (None, NetworkMode::Host) => rustix::system::uname().nodename().to_string_lossy().into_owned(),
         (None, _) => container.short_id().to_string(),
     };
     let cgroup = env.cgroup_of(record);
-    Ok(Facts { config, identity, users, address, hostname, cgroup })
+    Ok(Facts { config, identity, users, links, ports, hostname, cgroup })
 }
 
 fn running(facts: &Facts, pid: i32) -> Result<Running, Error> {
     Ok(Running {
         process: ProcessId::of(pid)?,
         started: Timestamp::now().to_string(),
-        address: facts.address,
-        mac: facts.address.map(|a| network::mac_of(a).to_string()),
+        networks: facts.links.clone(),
         cgroup: facts.cgroup.clone(),
         maps: facts.users.as_ref().map(|users| users.maps.clone()),
         restarts: 0,
@@ -267,18 +262,8 @@ fn write_network_files(env: &Environment, container: &Container, facts: &Facts) 
         DirBuilder::new().mode(0o755).create(&dir).map_err(on("create", &dir))?;
     }
     let options = &container.record.options;
-    let host = options.network == NetworkMode::Host;
-    let resolv = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let resolv = match (options.dns.as_slice(), options.network) {
-        ([], NetworkMode::User | NetworkMode::Pasta) => format!("nameserver {}\n", Slirp::RESOLVER),
-        ([], _) => network::resolv_conf(&resolv, host),
-        (servers, _) => servers.iter().map(|address| format!("nameserver {address}\n")).collect(),
-    };
-    let (address, gateway) = match options.network {
-        NetworkMode::User | NetworkMode::Pasta => (Some(Slirp::ADDRESS), Slirp::GATEWAY),
-        _ => (facts.address, env.bridge.gateway),
-    };
-    let hosts = network::hosts_file(address, &facts.hostname, &options.add_hosts, gateway);
+    let resolv = networks::resolv(options, &facts.links);
+    let hosts = networks::hosts(env, options, &container.record.id, &facts.hostname, &facts.links);
     write(&dir.join("hosts"), hosts.as_bytes())?;
     write(&dir.join("hostname"), format!("{}\n", facts.hostname).as_bytes())?;
     write(&dir.join("resolv.conf"), resolv.as_bytes())
@@ -292,34 +277,23 @@ fn connect(
 ) -> Result<Option<Connection>, Error> {
     let options = &container.record.options;
     if options.network == NetworkMode::User {
-        let slirp = Slirp::start(created.pid(), &container.dir, &options.ports)?;
+        let slirp = Slirp::start(created.pid(), &container.dir, &facts.ports)?;
         return Ok(Some(Connection::User(slirp)));
     }
     if options.network == NetworkMode::Pasta {
-        let pasta = Pasta::start(created.pid(), &container.dir, &options.ports)?;
+        let pasta = Pasta::start(created.pid(), &container.dir, &facts.ports)?;
         return Ok(Some(Connection::Pasta(pasta)));
     }
-    let Some(address) = facts.address else {
-        if let (NetworkMode::None, Some(netns)) = (options.network, created.netns()) {
-            network::loopback_up(netns)?;
-        }
-        return Ok(None);
-    };
     let Some(netns) = created.netns() else { return Ok(None) };
-    let endpoint = endpoint(env, container, address);
-    network::attach(netns, &endpoint)?;
-    match endpoint.ports.is_empty() {
-        true => Ok(None),
-        false => Ok(Some(Connection::Rules(network::publish(&endpoint)?))),
+    if facts.links.is_empty() && matches!(options.network, NetworkMode::None | NetworkMode::Bridge) {
+        network::loopback_up(netns)?;
     }
-}
-
-pub(super) fn endpoint(env: &Environment, container: &Container, address: std::net::Ipv4Addr) -> Endpoint {
-    Endpoint {
-        owner: container.record.id.clone(),
-        bridge: env.bridge.clone(),
-        address,
-        mac: network::mac_of(address),
-        ports: container.record.options.ports.clone(),
+    networks::attach_all(env, &container.record, &facts.links, netns)?;
+    match facts.links.iter().find(|link| !link.endpoint.ports.is_empty()) {
+        None => Ok(None),
+        Some(link) => {
+            let published = network::publish(&link.endpoint);
+            Ok(Some(Connection::Rules(published.map_err(|e| networks::name_holder(env, e))?)))
+        }
     }
 }

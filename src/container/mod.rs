@@ -30,6 +30,7 @@ mod keys;
 mod launch;
 mod logs;
 mod monitor;
+mod networks;
 mod options;
 mod packet;
 mod pause;
@@ -85,6 +86,10 @@ pub use keys::DetachKeys;
 pub use launch::Environment;
 pub use logs::{LogConfig, LogDriver, LogOptions, follow};
 pub use monitor::{Inherited, detach, detach_with, monitor_main};
+pub use networks::{
+    Attached as Link, Driver, Join, Network, NetworkRequest, Networks, User, connect as connect_network,
+    disconnect as disconnect_network, names_main,
+};
 pub use options::{NetworkMode, Options};
 pub use pause::{pause, unpause};
 pub use process::ProcessId;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::health::HealthCheck;
 use super::isolation::Isolation;
+use super::networks::Join;
 use super::resources::Resources;
 use super::restart::RestartPolicy;
 use super::security::Security;
@@ -17,7 +18,7 @@ use crate::network::PortMapping;
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkMode {
-    /// A veth pair into the default bridge.
+    /// Links to networks; without any named, to the default bridge.
     #[default]
     Bridge,
     /// A network namespace with nothing but loopback.
@@ -28,6 +29,8 @@ pub enum NetworkMode {
     User,
     /// The same by pasta.
     Pasta,
+    /// Another container's network namespace.
+    Container,
 }
 
 /// Everything that `lay run` and `lay create` can be told, in typed form.
@@ -59,10 +62,22 @@ pub struct Options {
     pub read_only: bool,
     /// `--network`.
     pub network: NetworkMode,
+    /// `--network NAME`, with addresses and aliases, in order.
+    #[serde(default)]
+    pub joins: Vec<Join>,
+    /// `--network container:NAME`.
+    #[serde(default)]
+    pub network_of: Option<String>,
     /// `--userns`, `--uidmap`, `--gidmap`.
     pub userns: UsernsMode,
     /// `-p`.
     pub ports: Vec<PortMapping>,
+    /// `-P`.
+    #[serde(default)]
+    pub publish_all: bool,
+    /// `--expose`, as the image's.
+    #[serde(default)]
+    pub exposed: Vec<String>,
     /// `-v`, `--mount` and `--tmpfs`; later also what comes from the image and from others.
     pub mounts: Vec<MountRequest>,
     /// `--volumes-from`.
@@ -72,6 +87,12 @@ pub struct Options {
     pub add_hosts: Vec<String>,
     /// `--dns`.
     pub dns: Vec<std::net::IpAddr>,
+    /// `--dns-search`.
+    #[serde(default)]
+    pub dns_search: Vec<String>,
+    /// `--dns-option`.
+    #[serde(default)]
+    pub dns_options: Vec<String>,
     /// `--label`, as `key=value`.
     pub labels: Vec<String>,
     /// `--stop-signal`.

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::exit::Exit;
 use super::files::{on, read_json, write_json};
 use super::idmap::IdMaps;
+use super::networks::Attached;
 use super::options::Options;
 use super::process::ProcessId;
 use crate::runtime::cgroup::Cgroup;
@@ -49,10 +50,9 @@ pub struct Running {
     pub process: ProcessId,
     /// When it started (RFC 3339, UTC).
     pub started: String,
-    /// Its address on the bridge.
-    pub address: Option<std::net::Ipv4Addr>,
-    /// MAC address on the bridge.
-    pub mac: Option<String>,
+    /// What it is on its networks.
+    #[serde(default)]
+    pub networks: Vec<Attached>,
     /// Path of its control group below each hierarchy; empty without one.
     pub cgroup: String,
     /// The ids of its user namespace; none in the host's.

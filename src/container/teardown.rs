@@ -7,13 +7,13 @@ use super::error::Error;
 use super::events::{note_container, note_end};
 use super::exit::Exit;
 use super::files::on;
-use super::launch::{Environment, endpoint};
+use super::launch::Environment;
 use super::monitor::adopt;
+use super::networks;
 use super::quota::unbound;
-use super::record::{Container, Running};
+use super::record::{Container, Status};
 use super::remove::remove_volumes;
 use super::state::Mark;
-use crate::network;
 use crate::runtime::cgroup::Cgroup;
 
 /// What was found while taking a container down.
@@ -67,7 +67,8 @@ fn teardown_and(
         remove_cgroup(&group, &mut down)
     });
     step(removed);
-    step(disconnect(env, container, running.as_ref()));
+    let links = running.map_or_else(Vec::new, |running| running.networks);
+    step(networks::detach_all(env, &container.record, &links));
     step(env.addresses().release(id).map_err(Error::from));
     step(env.ids().release(id));
     first.map(|()| down)
@@ -81,16 +82,6 @@ fn remove_cgroup(path: &str, down: &mut Down) -> Result<(), Error> {
     down.oom_killed = cgroup.oom_kills().is_ok_and(|kills| kills > 0);
     cgroup.kill()?;
     cgroup.delete().map_err(Error::from)
-}
-
-fn disconnect(env: &Environment, container: &Container, running: Option<&Running>) -> Result<(), Error> {
-    match running.and_then(|r| r.address) {
-        // The kernel removes the link with the network namespace, whose last process is gone.
-        Some(address) => {
-            network::unpublish(&endpoint(env, container, address)).map(drop).map_err(Error::from)
-        }
-        None => Ok(()),
-    }
 }
 
 /// Takes a container down and removes its directory and name.
@@ -161,6 +152,11 @@ pub fn mend(env: &Environment, container: &Container) -> Result<(), Error> {
 
 pub(super) fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
     let Some(container) = Container::load(dir)? else { return sweep_half_made(env, dir) };
+    if networks::may_have_names(&container)
+        && let Status::Running(running) = container.status()?
+    {
+        networks::ensure_names(env, &container, &running)?;
+    }
     let Some(lock) = container.try_lock()? else { return Ok(()) };
     let (running, exit) = (container.last_run()?, container.exit()?);
     match (&running, &exit) {

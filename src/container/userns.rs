@@ -83,13 +83,14 @@ impl Options {
             UsernsMode::Container(name) => Some(name.clone()),
             _ => None,
         };
+        let network = self.network_of.clone();
         let isolation = &self.isolation;
         let shares = [&isolation.pid, &isolation.ipc, &isolation.uts, &isolation.cgroupns];
         let others = shares.into_iter().filter_map(|share| match share {
             Share::Container(name) => Some(name.clone()),
             Share::Private | Share::Host => None,
         });
-        users.into_iter().chain(others).collect()
+        users.into_iter().chain(network).chain(others).collect()
     }
 }
 

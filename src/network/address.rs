@@ -1,10 +1,10 @@
 //! Addresses on links.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use super::error::Error;
@@ -15,18 +15,24 @@ pub(super) fn add(
     netlink: &mut Netlink,
     index: u32,
     link: &str,
-    address: Ipv4Addr,
-    subnet: Ipv4Net,
+    address: IpAddr,
+    subnet: IpNet,
 ) -> Result<(), Error> {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
     message.header.prefix_len = subnet.prefix_len();
     message.header.index = index;
-    message.attributes = vec![
-        AddressAttribute::Local(IpAddr::V4(address)),
-        AddressAttribute::Address(IpAddr::V4(address)),
-        AddressAttribute::Broadcast(subnet.broadcast()),
-    ];
+    message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+    match subnet {
+        IpNet::V4(subnet) => {
+            message.header.family = AddressFamily::Inet;
+            message.attributes.push(AddressAttribute::Broadcast(subnet.broadcast()));
+        }
+        IpNet::V6(_) => {
+            message.header.family = AddressFamily::Inet6;
+            // Nobody else was given it, and an address that is still being asked about cannot be used.
+            message.header.flags = AddressHeaderFlags::Nodad;
+        }
+    }
     match netlink.request(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL) {
         Err(e) if e.raw_os_error() != Some(libc::EEXIST) => Err(Error::Address {
             operation: "add address",
@@ -38,10 +44,10 @@ pub(super) fn add(
     }
 }
 
-/// Indices of the links that have an IPv4 address which is valid beyond the link.
-pub(super) fn addressed_links(netlink: &mut Netlink) -> Result<Vec<u32>, Error> {
+/// Indices of the links that have an address of the family which is valid beyond the link.
+pub(super) fn addressed_links(netlink: &mut Netlink, family: AddressFamily) -> Result<Vec<u32>, Error> {
     let mut message = AddressMessage::default();
-    message.header.family = AddressFamily::Inet;
+    message.header.family = family;
     let replies = netlink.dump(&RouteNetlinkMessage::GetAddress(message)).map_err(|source| Error::Link {
         operation: "list addresses of",
         link: "*".to_owned(),

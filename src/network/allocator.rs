@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ impl Allocator {
     ) -> Result<Ipv4Addr, Error> {
         super::link::check_name(&bridge.name)?;
         if let Some(address) = wanted.filter(|a| !usable(bridge, *a)) {
-            return Err(Error::AddressOutside { address, subnet: bridge.subnet });
+            return Err(Error::AddressOutside { address: address.into(), subnet: bridge.subnet.into() });
         }
         let dir = self.dir.join(&bridge.name);
         fs::create_dir_all(&dir).map_err(failed("create", &dir))?;
@@ -55,9 +55,9 @@ impl Allocator {
             return Ok(address);
         }
         match wanted {
-            Some(address) => match take(&dir, address, owner, is_alive)? {
+            Some(address) => match take(&dir, address.into(), owner, is_alive)? {
                 None => Ok(address),
-                Some(owner) => Err(Error::AddressInUse { address, owner }),
+                Some(owner) => Err(Error::AddressInUse { address: address.into(), owner }),
             },
             None => next(&dir, bridge, owner, is_alive),
         }
@@ -73,6 +73,7 @@ impl Allocator {
     ) -> Result<Option<Ipv4Addr>, Error> {
         let mut kept = None;
         for (path, address) in owned(dir, owner)? {
+            let IpAddr::V4(address) = address else { continue };
             if kept.is_none() && usable(bridge, address) && wanted.is_none_or(|w| w == address) {
                 kept = Some(address);
             } else {
@@ -80,6 +81,87 @@ impl Allocator {
             }
         }
         Ok(kept)
+    }
+
+    /// Gives `owner` an IPv6 address of the bridge beside its IPv4 one: the wanted one, else the one with the same number in
+    /// its subnet, or the next free one. None where the bridge has no IPv6.
+    ///
+    /// # Errors
+    /// As [`Allocator::allocate`].
+    pub fn allocate6(
+        &self,
+        bridge: &Bridge,
+        owner: &str,
+        beside: Ipv4Addr,
+        wanted: Option<Ipv6Addr>,
+        is_alive: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Ipv6Addr>, Error> {
+        let Some(range) = &bridge.ipv6 else { return Ok(None) };
+        let subnet = range.subnet;
+        let dir = self.dir.join(&bridge.name);
+        let usable = |address: Ipv6Addr| {
+            subnet.contains(&address) && address != range.gateway && address != subnet.network()
+        };
+        let _lock = lock(&dir)?;
+        if let Some(address) = wanted {
+            let outside = Error::AddressOutside { address: address.into(), subnet: subnet.into() };
+            return match usable(address).then(|| take(&dir, address.into(), owner, is_alive)) {
+                None => Err(outside),
+                Some(taken) => match taken? {
+                    None => Ok(Some(address)),
+                    Some(by) if by == owner => Ok(Some(address)),
+                    Some(owner) => Err(Error::AddressInUse { address: address.into(), owner }),
+                },
+            };
+        }
+        let number = u128::from(u32::from(beside) - u32::from(bridge.subnet.network()));
+        for step in 0..u128::from(u16::MAX) {
+            let address = Ipv6Addr::from(u128::from(subnet.network()).wrapping_add(number + step));
+            if usable(address) && take(&dir, address.into(), owner, is_alive)?.is_none_or(|by| by == owner) {
+                return Ok(Some(address));
+            }
+        }
+        Err(Error::AddressesExhausted { subnet: subnet.into() })
+    }
+
+    /// Gives back the addresses of `owner` on one bridge.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn release_on(&self, bridge: &str, owner: &str) -> Result<(), Error> {
+        release_in(&self.dir.join(bridge), owner)
+    }
+
+    /// Who has addresses on a bridge, by owner.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn owners(&self, bridge: &str) -> Result<Vec<String>, Error> {
+        let dir = self.dir.join(bridge);
+        let entries = match fs::read_dir(&dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed("list", &dir))?,
+        };
+        let mut owners: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_str().is_some_and(|name| name.parse::<IpAddr>().is_ok()))
+            .filter_map(|entry| Some(fs::read_link(entry.path()).ok()?.to_str()?.to_owned()))
+            .collect();
+        owners.sort();
+        owners.dedup();
+        Ok(owners)
+    }
+
+    /// Forgets a bridge.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub fn forget(&self, bridge: &str) -> Result<(), Error> {
+        let dir = self.dir.join(bridge);
+        match fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", &dir)(e)),
+            _ => Ok(()),
+        }
     }
 
     /// Gives back all addresses of `owner`, on every bridge. One that has none is fine.
@@ -96,13 +178,22 @@ impl Allocator {
             if !dir.is_dir() {
                 continue;
             }
-            let _lock = lock(&dir)?;
-            for (path, _) in owned(&dir, owner)? {
-                remove(&path)?;
-            }
+            release_in(&dir, owner)?;
         }
         Ok(())
     }
+}
+
+fn release_in(dir: &Path, owner: &str) -> Result<(), Error> {
+    let _lock = match lock(dir) {
+        // The network was removed meanwhile.
+        Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
+        lock => lock?,
+    };
+    for (path, _) in owned(dir, owner)? {
+        remove(&path)?;
+    }
+    Ok(())
 }
 
 /// The next address that can be taken, beginning after the last one given out.
@@ -112,19 +203,20 @@ fn next(
     owner: &str,
     is_alive: &dyn Fn(&str) -> bool,
 ) -> Result<Ipv4Addr, Error> {
-    let (first, size) = (u32::from(bridge.subnet.network()), span(bridge.subnet));
+    let pool = bridge.range.unwrap_or(bridge.subnet);
+    let (first, size) = (u32::from(pool.network()), span(pool));
     let last = fs::read_link(dir.join(LAST)).ok().and_then(|p| p.to_str()?.parse::<Ipv4Addr>().ok());
-    let start = last.filter(|a| bridge.subnet.contains(a)).map_or(0, |a| u64::from(u32::from(a) - first));
+    let start = last.filter(|a| pool.contains(a)).map_or(u64::MAX, |a| u64::from(u32::from(a) - first));
     for step in 1..=size {
-        let offset = (start + step) % size;
+        let offset = start.wrapping_add(step) % size;
         let Ok(offset) = u32::try_from(offset) else { continue };
         let address = Ipv4Addr::from(first + offset);
-        if usable(bridge, address) && take(dir, address, owner, is_alive)?.is_none() {
+        if usable(bridge, address) && take(dir, address.into(), owner, is_alive)?.is_none() {
             remember(dir, address)?;
             return Ok(address);
         }
     }
-    Err(Error::AddressesExhausted { subnet: bridge.subnet })
+    Err(Error::AddressesExhausted { subnet: pool.into() })
 }
 
 /// Number of addresses in the subnet.
@@ -142,7 +234,7 @@ fn usable(bridge: &Bridge, address: Ipv4Addr) -> bool {
 /// Makes the address the owner's, or says whose it is.
 fn take(
     dir: &Path,
-    address: Ipv4Addr,
+    address: IpAddr,
     owner: &str,
     is_alive: &dyn Fn(&str) -> bool,
 ) -> Result<Option<String>, Error> {
@@ -168,7 +260,7 @@ fn remember(dir: &Path, address: Ipv4Addr) -> Result<(), Error> {
 }
 
 /// The allocations of `owner` in one directory.
-fn owned(dir: &Path, owner: &str) -> Result<Vec<(PathBuf, Ipv4Addr)>, Error> {
+fn owned(dir: &Path, owner: &str) -> Result<Vec<(PathBuf, IpAddr)>, Error> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed("list", dir))? {
         let entry = entry.map_err(failed("list", dir))?;
@@ -205,8 +297,7 @@ mod tests {
 
     fn bridge(prefix: u8) -> Bridge {
         let gateway = Ipv4Addr::new(10, 99, 0, 1);
-        let subnet = Ipv4Net::new(gateway, prefix).unwrap().trunc();
-        Bridge { name: "t0".to_owned(), subnet, gateway, mtu: None }
+        Bridge { name: "t0".to_owned(), ..Bridge::of(Ipv4Net::new(gateway, prefix).unwrap()) }
     }
 
     fn ip(last: u8) -> Ipv4Addr {

@@ -1,7 +1,7 @@
 //! What can go wrong with networks.
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::port::Protocol;
@@ -16,6 +16,9 @@ pub enum Error {
     /// The same for the other stack.
     #[error("pasta: {0}")]
     Pasta(String),
+    /// Nobody can answer a container's questions for names.
+    #[error("serve names")]
+    Dns(#[source] io::Error),
     /// The netlink socket could not be made or bound.
     #[error("open netlink socket")]
     Socket(#[source] io::Error),
@@ -95,15 +98,15 @@ pub enum Error {
     #[error("address {address} is not usable in {subnet}")]
     AddressOutside {
         /// Wanted address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// The bridge's subnet.
-        subnet: ipnet::Ipv4Net,
+        subnet: ipnet::IpNet,
     },
     /// The wanted address belongs to another container.
     #[error("address {address} is in use by {owner}")]
     AddressInUse {
         /// Wanted address.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Who has it.
         owner: String,
     },
@@ -111,7 +114,7 @@ pub enum Error {
     #[error("no free address in {subnet}")]
     AddressesExhausted {
         /// The bridge's subnet.
-        subnet: ipnet::Ipv4Net,
+        subnet: ipnet::IpNet,
     },
     /// Files of the address allocator.
     #[error("{operation} {path}")]
@@ -125,10 +128,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Another process listens on the port.
-    #[error("port {address}:{port}/{protocol} is already in use{}", by(holder.as_deref()))]
+    #[error("port {}/{protocol} is already in use{}", std::net::SocketAddr::new(*address, *port), by(holder.as_deref()))]
     PortInUse {
         /// Host address that was asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Host port.
         port: u16,
         /// Protocol.
@@ -136,11 +139,16 @@ pub enum Error {
         /// "name (pid n)" of who has it, where that can be seen.
         holder: Option<String>,
     },
+    /// IPv6 leads nowhere on this machine.
+    #[error(
+        "this kernel forwards IPv6 for all links or for none: switch it on with 'sysctl net.ipv6.conf.all.forwarding=1' (and accept_ra=2 on links that take their address from a router)"
+    )]
+    Ipv6Forwarding,
     /// The port could not be reserved for another reason than being taken.
-    #[error("reserve port {address}:{port}/{protocol}")]
+    #[error("reserve port {}/{protocol}", std::net::SocketAddr::new(*address, *port))]
     Reserve {
         /// Host address that was asked for.
-        address: Ipv4Addr,
+        address: IpAddr,
         /// Host port.
         port: u16,
         /// Protocol.
@@ -176,6 +184,7 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match self {
             Self::Socket(source)
+            | Self::Dns(source)
             | Self::Namespace(source)
             | Self::Link { source, .. }
             | Self::Address { source, .. }

@@ -1,13 +1,13 @@
 //! Who has a port (proc_pid_net(5), proc_pid_fd(5)).
 
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::port::Protocol;
 
 /// "name (pid n)" of a process that has the port at this address or at one that overlaps with it,
 /// as far as the caller may see it.
-pub(super) fn find(address: Ipv4Addr, port: u16, protocol: Protocol) -> Option<String> {
+pub(super) fn find(address: IpAddr, port: u16, protocol: Protocol) -> Option<String> {
     let mut inodes = Vec::new();
     for table in [protocol.to_string(), format!("{protocol}6")] {
         let text = fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap_or_default();
@@ -17,7 +17,7 @@ pub(super) fn find(address: Ipv4Addr, port: u16, protocol: Protocol) -> Option<S
 }
 
 /// Inode of the socket in that line, if it is bound to the port.
-fn socket(line: &str, address: Ipv4Addr, port: u16, protocol: Protocol) -> Option<u64> {
+fn socket(line: &str, address: IpAddr, port: u16, protocol: Protocol) -> Option<u64> {
     const LISTEN: &str = "0A";
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (local, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
@@ -25,12 +25,23 @@ fn socket(line: &str, address: Ipv4Addr, port: u16, protocol: Protocol) -> Optio
     if u16::from_str_radix(bound_port, 16).ok()? != port || (protocol == Protocol::Tcp && *state != LISTEN) {
         return None;
     }
-    // Every word of an address is printed as a number in the machine's byte order; an IPv4 address
-    // in the IPv6 table is in the last word.
-    let word = bound.get(bound.len().checked_sub(8)?..)?;
-    let bound = Ipv4Addr::from(u32::from_str_radix(word, 16).ok()?.to_ne_bytes());
-    let overlaps = bound == address || bound.is_unspecified() || address.is_unspecified();
+    let bound = bound_address(bound)?;
+    // A socket for all IPv6 addresses takes those of IPv4 too, as a rule.
+    let both = |one: IpAddr, other: IpAddr| one.is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let overlaps = bound == address || both(bound, address) || both(address, bound);
     if overlaps { inode.parse().ok() } else { None }
+}
+
+/// Every word of an address is printed as a number in the machine's byte order.
+fn bound_address(text: &str) -> Option<IpAddr> {
+    let mut bytes = Vec::new();
+    for at in (0..text.len()).step_by(8) {
+        bytes.extend(u32::from_str_radix(text.get(at..at + 8)?, 16).ok()?.to_ne_bytes());
+    }
+    match <[u8; 4]>::try_from(&bytes[..]) {
+        Ok(bytes) => Some(Ipv4Addr::from(bytes).into()),
+        Err(_) => Some(Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[..]).ok()?).to_canonical()),
+    }
 }
 
 fn process(inode: u64) -> Option<String> {
@@ -61,7 +72,8 @@ mod tests {
     #[test]
     #[cfg(target_endian = "little")]
     fn finds_the_socket_that_overlaps() {
-        let at = |line, address: [u8; 4], port| socket(line, Ipv4Addr::from(address), port, Protocol::Tcp);
+        let at =
+            |line, address: [u8; 4], port| socket(line, Ipv4Addr::from(address).into(), port, Protocol::Tcp);
         assert_eq!(at(WILDCARD, [127, 0, 0, 1], 8080), Some(21));
         assert_eq!(at(LOOPBACK, [127, 0, 0, 1], 8080), Some(22));
         assert_eq!(at(LOOPBACK, [0, 0, 0, 0], 8080), Some(22));

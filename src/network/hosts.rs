@@ -24,21 +24,16 @@ pub fn check_host(text: &str) -> Result<(), Error> {
         .map_err(|reason| Error::HostSyntax { text: text.to_owned(), reason })
 }
 
-/// Content of /etc/hosts: the usual names, the extra hosts in their order, and the container's own address under its
+/// Content of /etc/hosts: the usual names, the extra hosts in their order, and the container's own addresses under its
 /// host name (and the first part of it, if it has a domain). `host-gateway` stands for `gateway`.
 /// Extra hosts that [`check_host`] refuses are left out.
-pub fn hosts_file(
-    address: Option<Ipv4Addr>,
-    hostname: &str,
-    add_hosts: &[String],
-    gateway: Ipv4Addr,
-) -> String {
+pub fn hosts_file(addresses: &[IpAddr], hostname: &str, add_hosts: &[String], gateway: Ipv4Addr) -> String {
     let mut file = COMMON.to_owned();
     for (name, address) in add_hosts.iter().filter_map(|text| extra(text, gateway).ok()) {
         // Writing to a string cannot fail.
         let _ = writeln!(file, "{address}\t{name}");
     }
-    if let Some(address) = address {
+    for address in addresses {
         let short = hostname.split_once('.').map(|(short, _)| format!(" {short}")).unwrap_or_default();
         let _ = writeln!(file, "{address}\t{hostname}{short}");
     }
@@ -70,10 +65,10 @@ mod tests {
 
     #[test]
     fn says_who_the_container_is() {
-        let address = Some(Ipv4Addr::new(10, 87, 0, 2));
+        let address = &[Ipv4Addr::new(10, 87, 0, 2).into()][..];
         assert_eq!(hosts_file(address, "c0ffee", &[], GATEWAY), own("10.87.0.2\tc0ffee\n"));
         assert_eq!(hosts_file(address, "a.b.org", &[], GATEWAY), own("10.87.0.2\ta.b.org a\n"));
-        assert_eq!(hosts_file(None, "c0ffee", &[], GATEWAY), COMMON);
+        assert_eq!(hosts_file(&[], "c0ffee", &[], GATEWAY), COMMON);
     }
 
     #[test]
@@ -82,7 +77,7 @@ mod tests {
         for text in &extra {
             check_host(text).unwrap();
         }
-        let file = hosts_file(None, "x", &extra, GATEWAY);
+        let file = hosts_file(&[], "x", &extra, GATEWAY);
         assert_eq!(file, own("10.0.0.5\tdb\n10.87.0.1\thost\n::1\tsix\nfe80::1\tsix2\n"));
     }
 
@@ -92,6 +87,6 @@ mod tests {
         for text in bad {
             assert!(matches!(check_host(text), Err(Error::HostSyntax { .. })), "{text:?}");
         }
-        assert_eq!(hosts_file(None, "x", &bad.map(str::to_owned), GATEWAY), COMMON);
+        assert_eq!(hosts_file(&[], "x", &bad.map(str::to_owned), GATEWAY), COMMON);
     }
 }

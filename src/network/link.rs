@@ -6,8 +6,8 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute, LinkFlags,
-    LinkInfo, LinkMessage,
+    InfoBridgePort, InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth, LinkAttribute,
+    LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 
 use super::error::Error;
@@ -30,10 +30,17 @@ pub(super) struct Link {
     pub mtu: u32,
     /// Free text; ours say whose they are.
     pub alias: Option<String>,
-    /// It is a bridge.
-    pub bridge: bool,
+    /// What it is, beyond a plain device.
+    pub kind: Option<InfoKind>,
     /// Its peer is in a namespace that the kernel is taking down, and both with it.
     pub dying: bool,
+}
+
+impl Link {
+    /// Whether it is a bridge.
+    pub fn is_bridge(&self) -> bool {
+        self.kind == Some(InfoKind::Bridge)
+    }
 }
 
 /// One end of a new veth pair.
@@ -85,7 +92,7 @@ fn describe(message: RouteNetlinkMessage) -> Option<Link> {
         up: message.header.flags.contains(LinkFlags::Up),
         mtu: 0,
         alias: None,
-        bridge: false,
+        kind: None,
         dying: false,
     };
     for attribute in message.attributes {
@@ -95,7 +102,12 @@ fn describe(message: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::IfAlias(alias) => link.alias = Some(alias),
             // NETNSA_NSID_NOT_ASSIGNED: a live namespace would have been given a number for this answer.
             LinkAttribute::LinkNetNsId(id) => link.dying = id == -1,
-            LinkAttribute::LinkInfo(info) => link.bridge = info.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+            LinkAttribute::LinkInfo(info) => {
+                link.kind = info.into_iter().find_map(|info| match info {
+                    LinkInfo::Kind(kind) => Some(kind),
+                    _ => None,
+                });
+            }
             _ => {}
         }
     }
@@ -127,11 +139,7 @@ pub(super) fn create_veth(
     bridge: &Link,
     peer: &VethPeer<'_>,
 ) -> Result<bool, Error> {
-    let mut inside = LinkMessage::default();
-    inside.attributes.push(LinkAttribute::IfName(peer.name.to_owned()));
-    inside.attributes.push(LinkAttribute::Address(peer.mac.octets().to_vec()));
-    inside.attributes.push(LinkAttribute::Mtu(bridge.mtu));
-    inside.attributes.push(LinkAttribute::NetNsFd(peer.netns.as_raw_fd()));
+    let inside = peer.message(Some(bridge.mtu));
     let mut message = LinkMessage::default();
     set_up(&mut message);
     message.attributes.push(LinkAttribute::IfName(name.to_owned()));
@@ -142,6 +150,73 @@ pub(super) fn create_veth(
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(inside))),
     ]));
     create(netlink, name, message)
+}
+
+/// Creates a veth pair: `name` here and up, its peer in the other namespace.
+pub(super) fn create_pair(
+    netlink: &mut Netlink,
+    name: &str,
+    mtu: Option<u32>,
+    peer: &VethPeer<'_>,
+) -> Result<(), Error> {
+    let mut message = LinkMessage::default();
+    set_up(&mut message);
+    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
+    message.attributes.extend(mtu.map(LinkAttribute::Mtu));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::Veth),
+        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer.message(mtu)))),
+    ]));
+    exclusive(netlink, name, message)
+}
+
+/// Creates a macvlan link in the other namespace, on top of a link of this one.
+pub(super) fn create_macvlan(
+    netlink: &mut Netlink,
+    parent: &Link,
+    mtu: Option<u32>,
+    peer: &VethPeer<'_>,
+    mode: MacVlanMode,
+) -> Result<(), Error> {
+    let mut message = peer.message(mtu);
+    message.attributes.push(LinkAttribute::Link(parent.index));
+    message.attributes.push(LinkAttribute::LinkInfo(vec![
+        LinkInfo::Kind(InfoKind::MacVlan),
+        LinkInfo::Data(InfoData::MacVlan(vec![InfoMacVlan::Mode(mode)])),
+    ]));
+    exclusive(netlink, peer.name, message)
+}
+
+/// Moves a link of this namespace into another, with another name and address; it is down then.
+pub(super) fn hand_over(netlink: &mut Netlink, link: &Link, to: &VethPeer<'_>) -> Result<(), Error> {
+    let mut message = to.message(None);
+    message.header.index = link.index;
+    message.header.change_mask = LinkFlags::Up;
+    netlink.request(RouteNetlinkMessage::SetLink(message), 0).map_err(failed("hand over", &link.name))?;
+    Ok(())
+}
+
+/// A link that should be there.
+pub(super) fn missing(link: &str) -> Error {
+    failed("find", link)(io::Error::from_raw_os_error(libc::ENODEV))
+}
+
+impl VethPeer<'_> {
+    fn message(&self, mtu: Option<u32>) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.attributes.push(LinkAttribute::IfName(self.name.to_owned()));
+        message.attributes.push(LinkAttribute::Address(self.mac.octets().to_vec()));
+        message.attributes.extend(mtu.map(LinkAttribute::Mtu));
+        message.attributes.push(LinkAttribute::NetNsFd(self.netns.as_raw_fd()));
+        message
+    }
+}
+
+fn exclusive(netlink: &mut Netlink, name: &str, message: LinkMessage) -> Result<(), Error> {
+    match create(netlink, name, message)? {
+        true => Ok(()),
+        false => Err(failed("create", name)(io::Error::from_raw_os_error(libc::EEXIST))),
+    }
 }
 
 fn create(netlink: &mut Netlink, name: &str, message: LinkMessage) -> Result<bool, Error> {

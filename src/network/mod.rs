@@ -7,9 +7,11 @@
 mod address;
 mod allocator;
 mod bridge;
+pub mod dns;
 mod endpoint;
 mod error;
 mod forwarding;
+mod guard;
 mod holder;
 mod hosts;
 mod link;
@@ -26,15 +28,18 @@ mod sys;
 mod sysctl;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 pub use self::allocator::Allocator;
-pub use self::bridge::{Bridge, ensure_bridge, remove_bridge};
-pub use self::endpoint::{Endpoint, Unpublished, attach, detach, loopback_up, unpublish};
+pub use self::bridge::{Bridge, Ipv6Range, ensure_bridge, remove_bridge};
+pub use self::endpoint::{Endpoint, Unpublished, attach, detach, loopback_up, reroute, unpublish};
 pub use self::error::Error;
 pub use self::hosts::{check_host, hosts_file};
 pub use self::mac::{Mac, MacError, mac_of};
 pub use self::pasta::Pasta;
 pub use self::port::{PortMapping, Protocol};
 pub use self::publish::{Published, publish};
-pub use self::resolv::resolv_conf;
+pub use self::resolv::{Resolv, nameservers, resolv_conf};
+pub use self::route::routed;
 pub use self::slirp::Slirp;
+pub use self::wire::{MacvlanMode, Wire, check_link, remove_waiting};

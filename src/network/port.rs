@@ -1,7 +1,7 @@
 //! Published ports as the user writes them.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -29,8 +29,8 @@ impl fmt::Display for Protocol {
 /// A port of the host that leads to a port of a container.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PortMapping {
-    /// Host address at which it is reachable; `0.0.0.0` is every one.
-    pub host_address: Ipv4Addr,
+    /// Host address at which it is reachable; `0.0.0.0` and `::` are every one.
+    pub host_address: IpAddr,
     /// Port on the host; 0 lets any free one be chosen.
     pub host_port: u16,
     /// Port inside the container.
@@ -40,6 +40,11 @@ pub struct PortMapping {
 }
 
 impl PortMapping {
+    /// Where on the host it is.
+    pub fn host(&self) -> SocketAddr {
+        SocketAddr::new(self.host_address, self.host_port)
+    }
+
     /// Reads `[address:][host[-host]:]container[-container][/tcp|/udp]`, as Docker's `--publish`.
     /// Ranges must be of one length and give a mapping for each port; a missing host port is 0.
     ///
@@ -57,9 +62,6 @@ fn parse(text: &str) -> Result<Vec<PortMapping>, &'static str> {
         Some((ports, "udp" | "UDP")) => (ports, Protocol::Udp),
         Some(_) => return Err("the protocol must be tcp or udp"),
     };
-    if ports.contains('[') {
-        return Err("IPv6 addresses are not supported");
-    }
     let (rest, container) = match ports.rsplit_once(':') {
         Some((rest, container)) => (Some(rest), container),
         None => (None, ports),
@@ -70,8 +72,8 @@ fn parse(text: &str) -> Result<Vec<PortMapping>, &'static str> {
         Some(found) => found,
     };
     let host_address = match address {
-        None => Ipv4Addr::UNSPECIFIED,
-        Some(address) => address.parse().map_err(|_| "the host address is not an IPv4 address")?,
+        None => Ipv4Addr::UNSPECIFIED.into(),
+        Some(address) => host_address(address)?,
     };
     let (first, last) = range(container)?;
     let (host_first, host_last) = if host.is_empty() { (0, 0) } else { range(host)? };
@@ -86,6 +88,15 @@ fn parse(text: &str) -> Result<Vec<PortMapping>, &'static str> {
             protocol,
         })
         .collect())
+}
+
+/// An IPv6 address stands in brackets.
+fn host_address(text: &str) -> Result<IpAddr, &'static str> {
+    let parsed = match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(inside) => inside.parse().map(IpAddr::V6),
+        None => text.parse().map(IpAddr::V4),
+    };
+    parsed.map_err(|_| "the host address is no IP address (one of IPv6 stands in brackets)")
 }
 
 fn range(text: &str) -> Result<(u16, u16), &'static str> {
@@ -108,8 +119,7 @@ fn port(text: &str) -> Result<u16, &'static str> {
 /// As Docker's `ps` prints it: `0.0.0.0:8080->80/tcp`.
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host_address, host_port, container_port, protocol } = self;
-        write!(f, "{host_address}:{host_port}->{container_port}/{protocol}")
+        write!(f, "{}->{}/{}", self.host(), self.container_port, self.protocol)
     }
 }
 
@@ -129,6 +139,8 @@ mod tests {
         assert_eq!(printed("127.0.0.1::80"), ["127.0.0.1:0->80/tcp"]);
         assert_eq!(printed("8000-8001:90-91/tcp"), ["0.0.0.0:8000->90/tcp", "0.0.0.0:8001->91/tcp"]);
         assert_eq!(printed("90-91"), ["0.0.0.0:0->90/tcp", "0.0.0.0:0->91/tcp"]);
+        assert_eq!(printed("[::1]:8080:80"), ["[::1]:8080->80/tcp"]);
+        assert_eq!(printed("[::]::80/udp"), ["[::]:0->80/udp"]);
         assert_eq!(printed("1-65535").len(), 65535);
     }
 
@@ -154,7 +166,9 @@ mod tests {
             "80/tcp/udp",
             "a:b",
             "host:80:80",
-            "[::1]:80:80",
+            "[::1:80:80",
+            "::1:80:80",
+            "[1.2.3.4]:80:80",
             "1.2.3:80:80",
             "1.2.3.4:5:80:80",
             " 80",

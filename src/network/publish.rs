@@ -1,8 +1,10 @@
 //! Published ports: reserve them on the host, then lead them to the container.
 
 use std::io;
-use std::net::{SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt};
 
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -46,31 +48,56 @@ pub fn publish(endpoint: &Endpoint) -> Result<Published, Error> {
         let (socket, port) = reserve(mapping)?;
         published.sockets.push(socket);
         published.mappings.push(PortMapping { host_port: port, ..mapping.clone() });
+        // Every address means those of both families.
+        if endpoint.address6.is_some()
+            && mapping.host_address.is_ipv4()
+            && mapping.host_address.is_unspecified()
+        {
+            let both = PortMapping {
+                host_address: Ipv6Addr::UNSPECIFIED.into(),
+                host_port: port,
+                ..mapping.clone()
+            };
+            published.sockets.push(reserve(&both)?.0);
+            published.mappings.push(both);
+        }
     }
-    let Endpoint { bridge, owner, address, .. } = endpoint;
-    nft::remove_ports(&bridge.name, owner)?;
-    nft::add_ports(&bridge.name, owner, *address, &published.mappings)?;
+    nft::remove_ports(&endpoint.bridge.name, &endpoint.owner)?;
+    nft::add_ports(endpoint, &published.mappings)?;
     Ok(published)
 }
 
 /// Takes the port for us; others get `EADDRINUSE`. Returns the port, chosen by the kernel where 0 was asked for.
 fn reserve(mapping: &PortMapping) -> Result<(OwnedFd, u16), Error> {
-    let address = SocketAddrV4::new(mapping.host_address, mapping.host_port);
-    let bound = match mapping.protocol {
-        // Listening, not only bound: else a program that sets SO_REUSEADDR could take it.
-        Protocol::Tcp => {
-            TcpListener::bind(address).and_then(|s| Ok((s.local_addr()?.port(), OwnedFd::from(s))))
-        }
-        Protocol::Udp => {
-            UdpSocket::bind(address).and_then(|s| Ok((s.local_addr()?.port(), OwnedFd::from(s))))
-        }
-    };
     let (address, port, protocol) = (mapping.host_address, mapping.host_port, mapping.protocol);
-    match bound {
-        Ok((port, socket)) => Ok((socket, port)),
+    match bound(SocketAddr::new(address, port), protocol) {
+        Ok(taken) => Ok(taken),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
             Err(Error::PortInUse { address, port, protocol, holder: holder::find(address, port, protocol) })
         }
         Err(source) => Err(Error::Reserve { address, port, protocol, source }),
     }
+}
+
+fn bound(address: SocketAddr, protocol: Protocol) -> io::Result<(OwnedFd, u16)> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let kind = match protocol {
+        Protocol::Tcp => SocketType::STREAM,
+        Protocol::Udp => SocketType::DGRAM,
+    };
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        // The same port of IPv4 has a socket of its own.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if protocol == Protocol::Tcp {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+    }
+    bind(&socket, &address)?;
+    if protocol == Protocol::Tcp {
+        // Listening, not only bound: else a program that sets SO_REUSEADDR could take it.
+        listen(&socket, 1)?;
+    }
+    let port = SocketAddr::try_from(getsockname(&socket)?).map_err(|_| io::ErrorKind::InvalidData)?.port();
+    Ok((socket, port))
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -122,7 +122,7 @@ pub(super) fn port(mapping: &PortMapping) -> Result<u16, Error> {
     if mapping.host_port != 0 {
         return Ok(mapping.host_port);
     }
-    let address = SocketAddrV4::new(mapping.host_address, 0);
+    let address = SocketAddr::new(mapping.host_address, 0);
     let chosen = match mapping.protocol {
         Protocol::Tcp => TcpListener::bind(address).and_then(|socket| socket.local_addr()),
         Protocol::Udp => UdpSocket::bind(address).and_then(|socket| socket.local_addr()),

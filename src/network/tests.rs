@@ -73,26 +73,20 @@ fn bridge() -> Bridge {
 
 fn numbered(n: u8) -> Bridge {
     let gateway = Ipv4Addr::new(10, 99, n, 1);
-    Bridge { name: format!("lt{n}"), subnet: Ipv4Net::new(gateway, 24).unwrap().trunc(), gateway, mtu: None }
+    Bridge { name: format!("lt{n}"), ..Bridge::of(Ipv4Net::new(gateway, 24).unwrap()) }
 }
 
 fn endpoint(bridge: &Bridge, last: u8, ports: &[&str]) -> Endpoint {
     let [a, b, c, _] = bridge.gateway.octets();
     let address = Ipv4Addr::new(a, b, c, last);
     let ports = ports.iter().flat_map(|text| PortMapping::parse(text).unwrap()).collect();
-    Endpoint {
-        owner: format!("owner-{c}-{last}"),
-        bridge: bridge.clone(),
-        address,
-        mac: mac_of(address),
-        ports,
-    }
+    Endpoint { ports, ..Endpoint::new(format!("owner-{c}-{last}"), bridge.clone(), address) }
 }
 
 /// A container's namespace on the bridge.
 fn container(endpoint: &Endpoint) -> File {
     let netns = namespace();
-    attach(netns.as_fd(), endpoint).unwrap();
+    attach(netns.as_fd(), endpoint, None).unwrap();
     netns
 }
 
@@ -186,13 +180,13 @@ fn containers_reach_each_other_and_leave_nothing() {
         });
         let published = publish(&one).unwrap();
         for endpoint in [&one, &two, &one] {
-            detach(endpoint).unwrap();
+            detach(None, endpoint).unwrap();
         }
         drop(published);
         assert_eq!(state(), with_bridge);
         remove_bridge(&bridge).unwrap();
         remove_bridge(&bridge).unwrap();
-        detach(&one).unwrap();
+        detach(None, &one).unwrap();
         assert_eq!(state(), before);
     });
 }
@@ -249,7 +243,7 @@ fn reach_ports() {
             assert!(ask_udp(host, 18081).is_some());
         });
     }
-    detach(&one).unwrap();
+    detach(None, &one).unwrap();
     drop(published);
     assert_eq!(ask(loopback, 18080), None);
 }
@@ -353,7 +347,7 @@ fn many_make_the_bridge_at_once() {
                     let netns = container(&endpoint);
                     let published = publish(&endpoint).unwrap();
                     within(&netns, || drop(run("ping -c 1 -W 2 10.99.0.1")));
-                    detach(&endpoint).unwrap();
+                    detach(None, &endpoint).unwrap();
                     drop(published);
                 });
             }
@@ -376,11 +370,11 @@ fn attaching_again_replaces_and_foreign_links_stay() {
         within(&second, || drop(run("ping -c 1 -W 2 10.99.0.1")));
         let links = run("ip -br link");
         let name = links.lines().find(|l| l.starts_with("ve")).unwrap().split('@').next().unwrap().to_owned();
-        detach(&one).unwrap();
+        detach(None, &one).unwrap();
         run(&format!("ip link add {name} type veth peer name other-x"));
         let third = container(&one);
         within(&third, || drop(run("ping -c 1 -W 2 10.99.0.1")));
-        detach(&one).unwrap();
+        detach(None, &one).unwrap();
         let links = run("ip -br link");
         assert!(links.contains(&name) && links.matches("\nve").count() == 1, "{links}");
     });
@@ -403,7 +397,7 @@ fn refuses_what_is_not_its_own() {
         ));
         let missing = numbered(9);
         assert_eq!(
-            attach(namespace().as_fd(), &endpoint(&missing, 2, &[])).unwrap_err().errno(),
+            attach(namespace().as_fd(), &endpoint(&missing, 2, &[]), None).unwrap_err().errno(),
             Some(libc::ENODEV)
         );
     });
@@ -427,7 +421,7 @@ fn takes_little_time() {
                 let netns = namespace();
                 let start = Instant::now();
                 ensure_bridge(&bridge).unwrap();
-                attach(netns.as_fd(), &one).unwrap();
+                attach(netns.as_fd(), &one, None).unwrap();
                 let attached = start.elapsed();
                 let published = publish(&one).unwrap();
                 let open = start.elapsed();
@@ -440,7 +434,7 @@ fn takes_little_time() {
                     thread::sleep(Duration::from_millis(100));
                     return [attached, open - attached, closed - open];
                 }
-                detach(&one).unwrap();
+                detach(None, &one).unwrap();
                 drop(published);
                 [attached, open - attached, start.elapsed() - open]
             };
@@ -467,7 +461,7 @@ fn the_kernel_removes_the_link_of_an_ended_namespace() {
             let netns = container(&one);
             let published = publish(&one).unwrap();
             drop((netns, published));
-            if n % 2 == 0 { drop(unpublish(&one).unwrap()) } else { detach(&one).unwrap() }
+            if n % 2 == 0 { drop(unpublish(&one).unwrap()) } else { detach(None, &one).unwrap() }
         }
         let start = Instant::now();
         while state() != before {
@@ -483,7 +477,7 @@ fn a_router_stays_one() {
         let bridge = bridge();
         let (other, third) = (other_host("up0", 2), other_host("up1", 3));
         ensure_bridge(&bridge).unwrap();
-        assert_eq!(nft::opened(&bridge.name).unwrap().len(), 2);
+        assert_eq!(nft::opened(&bridge.name, nft::OPENED).unwrap().len(), 2);
         let (there, back) = (Ipv4Addr::new(192, 0, 3, 2), "ip route add 192.0.2.0/24 via 192.0.3.1");
         serve(&third, 80);
         within(&third, || drop(run(back)));
@@ -513,7 +507,7 @@ fn mends_what_others_broke() {
         let _published = publish(&one).unwrap();
         assert!(ask(Ipv4Addr::LOCALHOST, 18080).is_some());
         run("ip link del lt0");
-        detach(&one).unwrap();
+        detach(None, &one).unwrap();
         ensure_bridge(&bridge).unwrap();
         let a = container(&one);
         within(&a, || drop(run("ping -c 1 -W 2 10.99.0.1")));
@@ -546,7 +540,7 @@ fn a_namespace_of_another_user_namespace() {
         };
         let one = endpoint(&bridge, 2, &[]);
         loopback_up(netns.as_fd()).unwrap();
-        attach(netns.as_fd(), &one).unwrap();
+        attach(netns.as_fd(), &one, None).unwrap();
         within(&netns, || drop(run("ping -c 1 -W 2 10.99.0.1")));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -24,6 +24,7 @@ mod lifecycle;
 mod logging;
 mod memory;
 mod network;
+mod networks;
 mod oci;
 mod options;
 mod peers;

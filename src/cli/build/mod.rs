@@ -12,8 +12,8 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
-use super::flags::network;
 use super::limits::LimitFlags;
+use super::netflags::of_steps;
 use super::output::line;
 use super::pull::reference;
 use crate::build::context::Request;
@@ -262,7 +262,7 @@ impl Build {
             labels: pairs(&self.label),
             no_cache: self.no_cache,
             pull: self.pull,
-            network: network(&self.network)?,
+            network: of_steps(&self.network)?,
             add_hosts: self.add_host.clone(),
             resources: self.limits.resources()?,
             isolation: Isolation { shm_size: shm_size.transpose()?, ulimits, ..Isolation::default() },

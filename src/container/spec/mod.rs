@@ -18,6 +18,7 @@ use oci_spec::runtime::{
 use super::error::Error;
 use super::isolation::Share;
 use super::launch::Environment;
+use super::networks::Attached;
 use super::options::{NetworkMode, Options};
 use super::record::{Container, Record};
 use super::security::Seccomp;
@@ -38,8 +39,10 @@ pub struct Facts {
     pub identity: Identity,
     /// Its user namespace; none for the one that `lay` is in.
     pub users: Option<Users>,
-    /// Its address on the bridge.
-    pub address: Option<std::net::Ipv4Addr>,
+    /// What it is on its networks.
+    pub links: Vec<Attached>,
+    /// Its ports that lead in from the host.
+    pub ports: Vec<crate::network::PortMapping>,
     /// Its host name.
     pub hostname: String,
     /// Path of its control group below each hierarchy.
@@ -206,7 +209,7 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
         linux = linux.seccomp(rules);
     }
     let mut parameters: HashMap<String, String> = HashMap::new();
-    if options.network != NetworkMode::Host {
+    if !matches!(options.network, NetworkMode::Host | NetworkMode::Container) {
         // Low ports and ping sockets need no capability in a network namespace of one's own.
         let groups = format!("0 {}", facts.last_group().min(2_147_483_647));
         let sysctls = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", &groups)];
@@ -246,8 +249,14 @@ fn namespaces(env: &Environment, options: &Options, facts: &Facts) -> Result<Vec
         Some(Users { path: None, .. }) => kinds.push(Ns::User),
         None => {}
     }
-    if options.network != NetworkMode::Host {
-        kinds.push(Ns::Network);
+    match &options.network_of {
+        _ if options.network == NetworkMode::Host => {}
+        Some(name) if options.network == NetworkMode::Container => {
+            let pid = env.containers.find(name)?.require_running()?.process.pid;
+            let path = format!("/proc/{pid}/ns/net");
+            joined.push(LinuxNamespaceBuilder::default().typ(Ns::Network).path(path).build()?);
+        }
+        _ => kinds.push(Ns::Network),
     }
     let build = |kind| LinuxNamespaceBuilder::default().typ(kind).build().map_err(Error::from);
     let new = kinds.into_iter().map(build).collect::<Result<Vec<_>, _>>()?;

@@ -20,6 +20,11 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
     let options = &container.record.options;
     let isolation = &options.isolation;
     let host_network = options.network == NetworkMode::Host;
+    let network_of = options
+        .network_of
+        .clone()
+        .filter(|_| options.network == NetworkMode::Container)
+        .map(Share::Container);
     let mut mounts = Vec::new();
     let requested = |path: &str| options.mounts.iter().any(|m| m.target == Path::new(path));
     for (destination, kind, mount_options) in MOUNTS {
@@ -27,6 +32,9 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
             _ if requested(destination) => {}
             // A sysfs shows the network namespace's devices, and only that namespace's owner may make one.
             "/sys" if host_network && facts.nested() => mounts.push(host_sys()?),
+            "/sys" if network_of.is_some() && facts.nested() => {
+                mounts.push(shared(env, network_of.as_ref().unwrap_or(&Share::Host), destination)?);
+            }
             "/sys/fs/cgroup" if host_network && facts.nested() => {}
             // A control group file system shows the namespace's groups, and only its owner may make one.
             "/sys/fs/cgroup" if isolation.cgroupns != Share::Private && facts.nested() => {
@@ -55,15 +63,15 @@ pub fn all(env: &Environment, container: &Container, facts: &Facts) -> Result<Ve
             _ => mounts.push(mount(destination, kind, kind, mount_options)?),
         }
     }
+    // Who shares a network shares its names.
+    let files = match &network_of {
+        Some(Share::Container(name)) => env.containers.find(name)?.path("etc"),
+        _ => container.path("etc"),
+    };
     for name in ["resolv.conf", "hostname", "hosts"] {
         let destination = format!("/etc/{name}");
         if !requested(&destination) {
-            mounts.push(bind(
-                &container.path("etc").join(name),
-                Path::new(&destination),
-                facts,
-                &["rprivate"],
-            )?);
+            mounts.push(bind(&files.join(name), Path::new(&destination), facts, &["rprivate"])?);
         }
     }
     let mut wanted: Vec<&MountRequest> = options.mounts.iter().collect();

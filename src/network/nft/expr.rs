@@ -1,8 +1,8 @@
 //! Rules as lists of nf_tables expressions: each builder method is one condition or action as `nft` writes it.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
-use ipnet::Ipv4Net;
+use ipnet::IpNet;
 
 use super::message::Attributes;
 use crate::network::port::Protocol;
@@ -11,11 +11,40 @@ const LIST_ELEMENT: u16 = 1;
 const REGISTER_VERDICT: u32 = 0;
 const REGISTER_1: u32 = 1;
 const REGISTER_2: u32 = 2;
+/// Offsets in the headers of TCP and UDP.
+const SOURCE_PORT: u32 = 0;
+const DESTINATION_PORT: u32 = 2;
 /// `NFPROTO_IPV4`.
 const IPV4: u8 = 2;
-/// Offsets in the IPv4 header.
-const SOURCE: u32 = 12;
-const DESTINATION: u32 = 16;
+/// `NFPROTO_IPV6`.
+const IPV6: u8 = 10;
+
+/// Which address of a header.
+#[derive(Clone, Copy)]
+enum Side {
+    Source,
+    Destination,
+}
+
+impl Side {
+    /// Offset in the IPv4 or IPv6 header.
+    fn offset(self, net: &IpNet) -> u32 {
+        match (net, self) {
+            (IpNet::V4(_), Side::Source) => 12,
+            (IpNet::V4(_), Side::Destination) => 16,
+            (IpNet::V6(_), Side::Source) => 8,
+            (IpNet::V6(_), Side::Destination) => 24,
+        }
+    }
+}
+
+/// The bytes of an address as they are sent.
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
 
 /// `enum nft_meta_keys`.
 #[derive(Clone, Copy)]
@@ -71,26 +100,71 @@ impl Rule {
         self.meta(Meta::Family).compare(Equal, &[IPV4])
     }
 
-    /// `ip saddr <is> <net>`.
-    pub fn source(self, is: Is, net: Ipv4Net) -> Self {
-        self.network_header(SOURCE).mask(net.netmask()).compare(is, &net.network().octets())
+    /// `meta nfproto ipv6`.
+    pub fn ipv6(self) -> Self {
+        self.meta(Meta::Family).compare(Equal, &[IPV6])
     }
 
-    /// `ip daddr <net>`.
-    pub fn destination(self, net: Ipv4Net) -> Self {
-        self.network_header(DESTINATION).mask(net.netmask()).compare(Equal, &net.network().octets())
+    /// `meta nfproto` of the address's family.
+    pub fn family_of(self, address: IpAddr) -> Self {
+        if address.is_ipv4() { self.ipv4() } else { self.ipv6() }
+    }
+
+    /// `ip saddr <is> <net>`, or `ip6 saddr`.
+    pub fn source(self, is: Is, net: impl Into<IpNet>) -> Self {
+        self.address(Side::Source, is, net.into())
+    }
+
+    /// `ip daddr <net>`, or `ip6 daddr`.
+    pub fn destination(self, net: impl Into<IpNet>) -> Self {
+        self.address(Side::Destination, Equal, net.into())
+    }
+
+    fn address(self, side: Side, is: Is, net: IpNet) -> Self {
+        let mask = octets(net.netmask());
+        // An address's length fits.
+        let length = mask.len() as u32;
+        self.payload(1, side.offset(&net), length).bits(length, &mask).compare(is, &octets(net.network()))
     }
 
     /// `meta l4proto <protocol> th dport <port>`.
     pub fn port(self, protocol: Protocol, port: u16) -> Self {
-        let number = match protocol {
+        self.protocol(protocol).payload(2, DESTINATION_PORT, 2).compare(Equal, &port.to_be_bytes())
+    }
+
+    /// `meta l4proto <protocol> th sport <port>`.
+    pub fn source_port(self, protocol: Protocol, port: u16) -> Self {
+        self.protocol(protocol).payload(2, SOURCE_PORT, 2).compare(Equal, &port.to_be_bytes())
+    }
+
+    /// `th dport set <port>`.
+    pub fn set_port(self, protocol: Protocol, port: u16) -> Self {
+        self.write_port(protocol, DESTINATION_PORT, port)
+    }
+
+    /// `th sport set <port>`.
+    pub fn set_source_port(self, protocol: Protocol, port: u16) -> Self {
+        self.write_port(protocol, SOURCE_PORT, port)
+    }
+
+    fn protocol(self, protocol: Protocol) -> Self {
+        self.transport(match protocol {
             Protocol::Tcp => libc::IPPROTO_TCP,
             Protocol::Udp => libc::IPPROTO_UDP,
+        })
+    }
+
+    fn write_port(self, protocol: Protocol, offset: u32, port: u16) -> Self {
+        // `NFT_PAYLOAD_CSUM_INET`, and where the checksum is in either header.
+        const INTERNET_CHECKSUM: u32 = 1;
+        let checksum = match protocol {
+            Protocol::Tcp => 16,
+            Protocol::Udp => 6,
         };
-        self.meta(Meta::Protocol)
-            .compare(Equal, &[number as u8])
-            .payload(2, 2, 2)
-            .compare(Equal, &port.to_be_bytes())
+        self.immediate(REGISTER_1, &port.to_be_bytes()).push("payload", |a| {
+            a.number(2, 2).number(3, offset).number(4, 2).number(5, REGISTER_1);
+            a.number(6, INTERNET_CHECKSUM).number(7, checksum);
+        })
     }
 
     /// `meta l4proto icmp icmp type redirect`.
@@ -100,6 +174,12 @@ impl Rule {
             .compare(Equal, &[libc::IPPROTO_ICMP as u8])
             .payload(2, 0, 1)
             .compare(Equal, &[REDIRECT])
+    }
+
+    /// `meta l4proto <number>`.
+    pub fn transport(self, number: i32) -> Self {
+        // Protocol numbers are bytes.
+        self.meta(Meta::Protocol).compare(Equal, &[number as u8])
     }
 
     /// `fib daddr type local`.
@@ -144,14 +224,15 @@ impl Rule {
         self.push("masq", |_| {})
     }
 
-    /// `dnat ip to <address>:<port>`.
-    pub fn redirect(self, address: Ipv4Addr, port: u16) -> Self {
+    /// `dnat ip to <address>:<port>`, or `dnat ip6 to`.
+    pub fn redirect(self, address: IpAddr, port: u16) -> Self {
         const DESTINATION_NAT: u32 = 1;
-        self.immediate(REGISTER_1, &address.octets()).immediate(REGISTER_2, &port.to_be_bytes()).push(
+        let family = if address.is_ipv4() { IPV4 } else { IPV6 };
+        self.immediate(REGISTER_1, &octets(address)).immediate(REGISTER_2, &port.to_be_bytes()).push(
             "nat",
             |a| {
                 a.number(1, DESTINATION_NAT)
-                    .number(2, u32::from(IPV4))
+                    .number(2, u32::from(family))
                     .number(3, REGISTER_1)
                     .number(5, REGISTER_2);
             },
@@ -177,10 +258,6 @@ impl Rule {
         })
     }
 
-    fn network_header(self, offset: u32) -> Self {
-        self.payload(1, offset, 4)
-    }
-
     /// `base`: 1 network header, 2 transport header.
     fn payload(self, base: u32, offset: u32, length: u32) -> Self {
         self.push("payload", |a| {
@@ -188,15 +265,11 @@ impl Rule {
         })
     }
 
-    fn mask(self, mask: Ipv4Addr) -> Self {
-        self.bits(4, &mask.octets())
-    }
-
     /// Register 1 and a mask.
     fn bits(self, length: u32, mask: &[u8]) -> Self {
         self.push("bitwise", |a| {
             a.number(1, REGISTER_1).number(2, REGISTER_1).number(3, length);
-            a.data(4, mask).data(5, &[0; 4]);
+            a.data(4, mask).data(5, &vec![0; mask.len()]);
         })
     }
 

@@ -6,24 +6,26 @@
 //!   with the endpoint's owner as comment, by which it is found and removed;
 //! - `postrouting`: masquerades what leaves for the world, hairpins and connections from 127.0.0.1;
 //! - `redirects`: keeps ICMP redirects off the bridge;
-//! - `forward`: lets in only answers and published ports; networks do not reach each other.
+//! - `forward`: lets in only answers and published ports; networks do not reach each other;
+//! - `input`, of internal networks alone: keeps containers from the host's services.
 
 mod expr;
 mod message;
+mod names;
 mod table;
 
+use ipnet::IpNet;
+use netlink_packet_core::NLM_F_CREATE;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
-use netlink_packet_core::NLM_F_CREATE;
 
 use self::expr::{Rule, link_name};
 use self::message::{Batch, Read, get, kind, text};
-use self::table::{OPENED, PORTS, in_chain};
+pub(super) use self::names::lead_to_names;
+pub(super) use self::table::{OPENED, OPENED6};
+use self::table::{PORTS, in_chain};
 use super::bridge::Bridge;
-use super::endpoint::tag;
+use super::endpoint::{Endpoint, tag};
 use super::error::Error;
 use super::port::PortMapping;
 use super::socket::Netlink;
@@ -45,7 +47,7 @@ pub(super) fn bridge_of(table: &str) -> &str {
 /// Creates the bridge's table unless it is there.
 pub(super) fn ensure_table(bridge: &Bridge) -> Result<(), Error> {
     let table = table_name(&bridge.name);
-    let wanted = bridge.subnet.to_string();
+    let wanted = describe(bridge);
     if check_table(&table, &wanted)? {
         return Ok(());
     }
@@ -54,6 +56,18 @@ pub(super) fn ensure_table(bridge: &Bridge) -> Result<(), Error> {
         Err(e) if e.raw_os_error() == Some(libc::EEXIST) => check_table(&table, &wanted).map(drop),
         result => result.map_err(failed("create", &table)),
     }
+}
+
+/// What a table's comment says.
+fn describe(bridge: &Bridge) -> String {
+    let mut text = bridge.subnet.to_string();
+    if let Some(range) = &bridge.ipv6 {
+        text.push_str(&format!(" {}", range.subnet));
+    }
+    if bridge.internal {
+        text.push_str(" internal");
+    }
+    text
 }
 
 /// Whether the table is there; its comment says for which subnet.
@@ -91,19 +105,16 @@ pub(super) fn tables() -> Result<Vec<String>, Error> {
     Ok(names.filter(|name| name.starts_with(PREFIX)).collect())
 }
 
-/// Adds rules that lead the host's ports to `address`, before those that are there.
-pub(super) fn add_ports(
-    bridge: &str,
-    owner: &str,
-    address: Ipv4Addr,
-    ports: &[PortMapping],
-) -> Result<(), Error> {
-    let table = table_name(bridge);
+/// Adds rules that lead the host's ports to the endpoint, before those that are there.
+pub(super) fn add_ports(endpoint: &Endpoint, ports: &[PortMapping]) -> Result<(), Error> {
+    let table = table_name(&endpoint.bridge.name);
+    let owner = &endpoint.owner;
     let mut batch = Batch::default();
     for port in ports {
-        let mut rule = Rule::default().ipv4();
+        let Some(address) = endpoint.address_like(port.host_address) else { continue };
+        let mut rule = Rule::default().family_of(address);
         if !port.host_address.is_unspecified() {
-            rule = rule.destination(Ipv4Net::from(port.host_address));
+            rule = rule.destination(IpNet::from(port.host_address));
         }
         let rule = rule.port(port.protocol, port.host_port).redirect(address, port.container_port);
         // Without NLM_F_APPEND it becomes the first: what an endpoint that was not detached left cannot shadow it.
@@ -156,10 +167,10 @@ fn handles(table: &str, userdata: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
 }
 
 /// Uplinks that were made to forward for this bridge.
-pub(super) fn opened(bridge: &str) -> Result<BTreeSet<String>, Error> {
+pub(super) fn opened(bridge: &str, set: &str) -> Result<BTreeSet<String>, Error> {
     let table = table_name(bridge);
     let listed = get(kind::GET_ELEMENT, true, |a| {
-        a.text(1, &table).text(2, OPENED);
+        a.text(1, &table).text(2, set);
     })?;
     let replies = match listed {
         Err(e) if e.raw_os_error() == Some(libc::ENOENT) => return Ok(BTreeSet::new()),
@@ -171,11 +182,11 @@ pub(super) fn opened(bridge: &str) -> Result<BTreeSet<String>, Error> {
 }
 
 /// Remembers uplinks that are made to forward.
-pub(super) fn add_opened(bridge: &str, links: &[&String]) -> Result<(), Error> {
+pub(super) fn add_opened(bridge: &str, set: &str, links: &[&String]) -> Result<(), Error> {
     let table = table_name(bridge);
     let mut batch = Batch::default();
     batch.push(kind::NEW_ELEMENT, NLM_F_CREATE, |a| {
-        a.text(1, &table).text(2, OPENED).nest(3, |a| {
+        a.text(1, &table).text(2, set).nest(3, |a| {
             for link in links {
                 a.nest(1, |a| {
                     a.data(1, &link_name(link));
@@ -187,11 +198,11 @@ pub(super) fn add_opened(bridge: &str, links: &[&String]) -> Result<(), Error> {
 }
 
 /// Forgets all of them.
-pub(super) fn clear_opened(bridge: &str) -> Result<(), Error> {
+pub(super) fn clear_opened(bridge: &str, set: &str) -> Result<(), Error> {
     let table = table_name(bridge);
     let mut batch = Batch::default();
     batch.push(kind::DELETE_ELEMENT, 0, |a| {
-        a.text(1, &table).text(2, OPENED);
+        a.text(1, &table).text(2, set);
     });
     gone_is_fine(batch.commit()?).map_err(failed("clear uplinks of", &table))
 }

@@ -1,8 +1,8 @@
 //! The table of a bridge, as it is created.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::Ipv4Net;
+use ipnet::{Ipv4Net, Ipv6Net};
 use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
 
 use super::expr::{Is, Rule};
@@ -12,14 +12,21 @@ use crate::network::bridge::Bridge;
 /// Chain with a rule for each published port.
 pub(super) const PORTS: &str = "ports";
 /// Set of the uplinks that were made to forward.
-pub(super) const OPENED: &str = "opened";
+pub(in crate::network) const OPENED: &str = "opened";
+/// The same for IPv6.
+pub(in crate::network) const OPENED6: &str = "opened6";
 /// Addresses that must never be on a wire.
 const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+/// Addresses that every link has.
+const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
+/// The source of who has no address yet.
+const NOBODY: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128);
 
 /// `enum nf_inet_hooks`.
 #[derive(Clone, Copy)]
-enum Hook {
+pub(super) enum Hook {
     Prerouting = 0,
+    Input = 1,
     Forward = 2,
     Output = 3,
     Postrouting = 4,
@@ -31,14 +38,17 @@ pub(super) fn create(table: &str, bridge: &Bridge, comment: &str) -> Batch {
     batch.push(kind::NEW_TABLE, NLM_F_CREATE | NLM_F_EXCL, |a| {
         a.text(1, table).number(2, 0).bytes(6, &super::comment(comment));
     });
-    batch.push(kind::NEW_SET, NLM_F_CREATE, |a| {
-        // Type 41 is what nft calls ifname; the kernel only looks at the length.
-        a.text(1, table).text(2, OPENED).number(3, 0).number(4, 41).number(5, 16).number(10, 1);
-        // nft's own note, by which it prints the names: key in the machine's byte order.
-        let [a0, a1, a2, a3] = u32::to_ne_bytes(1);
-        a.bytes(13, &[0, 4, a0, a1, a2, a3]);
-    });
-    let base = [
+    let sets = [Some((OPENED, 1)), bridge.ipv6.as_ref().map(|_| (OPENED6, 2))];
+    for (set, id) in sets.into_iter().flatten() {
+        batch.push(kind::NEW_SET, NLM_F_CREATE, |a| {
+            // Type 41 is what nft calls ifname; the kernel only looks at the length.
+            a.text(1, table).text(2, set).number(3, 0).number(4, 41).number(5, 16).number(10, id);
+            // nft's own note, by which it prints the names: key in the machine's byte order.
+            let [a0, a1, a2, a3] = u32::to_ne_bytes(1);
+            a.bytes(13, &[0, 4, a0, a1, a2, a3]);
+        });
+    }
+    let mut base = vec![
         ("raw", "filter", Hook::Prerouting, -300),
         ("prerouting", "nat", Hook::Prerouting, -100),
         ("output", "nat", Hook::Output, -100),
@@ -46,6 +56,9 @@ pub(super) fn create(table: &str, bridge: &Bridge, comment: &str) -> Batch {
         ("redirects", "filter", Hook::Output, 0),
         ("forward", "filter", Hook::Forward, 0),
     ];
+    if bridge.internal {
+        base.push(("input", "filter", Hook::Input, 0));
+    }
     batch.push(kind::NEW_CHAIN, NLM_F_CREATE, |a| {
         a.text(1, table).text(3, PORTS);
     });
@@ -69,6 +82,19 @@ pub(super) fn in_chain(a: &mut Attributes, table: &str, chain: &str, rule: Rule)
 }
 
 fn rules(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
+    let mut rules = common(bridge);
+    if bridge.ipv6.is_some() {
+        rules.extend(ipv6(bridge));
+    }
+    match bridge.internal {
+        true => rules.extend(shut(bridge)),
+        false => rules.extend(way_out(bridge)),
+    }
+    rules
+}
+
+/// What holds on every bridge.
+fn common(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
     let Bridge { name, subnet, .. } = bridge;
     let rule = Rule::default;
     vec![
@@ -79,16 +105,6 @@ fn rules(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
         // From other hosts and containers, and from the host itself.
         ("prerouting", rule().ipv4().for_this_host().jump(PORTS)),
         ("output", rule().ipv4().for_this_host().jump(PORTS)),
-        // To the world under the host's address. Not on lo: the gateway's own address stays what it is.
-        (
-            "postrouting",
-            rule()
-                .ipv4()
-                .source(Is::Equal, *subnet)
-                .out_link(Is::Different, name)
-                .out_link(Is::Different, "lo")
-                .masquerade(),
-        ),
         // A container that uses a published port of its own network: the answer has to pass here to be undone.
         (
             "postrouting",
@@ -99,11 +115,61 @@ fn rules(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
         // A hairpin enters and leaves at the bridge, so the host would advise the container of a shorter way, which
         // leads past the translation. (send_redirects of one link does not matter while that of `all` is on.)
         ("redirects", rule().out_link(Is::Equal, name).ipv4().icmp_redirect().drop()),
-        // Inwards only what belongs to a connection from inside, and published ports.
         ("forward", rule().in_link(Is::Equal, name).out_link(Is::Equal, name).accept()),
+    ]
+}
+
+/// The same for IPv6, whose loopback never leaves the host.
+fn ipv6(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
+    let Some(range) = &bridge.ipv6 else { return Vec::new() };
+    let name = &bridge.name;
+    let rule = Rule::default;
+    let foreign = rule().in_link(Is::Equal, name).ipv6().source(Is::Different, range.subnet);
+    let mut rules = vec![
+        ("raw", foreign.source(Is::Different, LINK_LOCAL).source(Is::Different, NOBODY).drop()),
+        ("prerouting", rule().ipv6().for_this_host().jump(PORTS)),
+        ("output", rule().ipv6().for_this_host().jump(PORTS)),
+        (
+            "postrouting",
+            rule().ipv6().source(Is::Equal, range.subnet).out_link(Is::Equal, name).translated().masquerade(),
+        ),
+    ];
+    if !bridge.internal {
+        let out = rule().ipv6().source(Is::Equal, range.subnet).out_link(Is::Different, name);
+        // Before what is said for both, that hosts which forward IPv4 alone stay no router.
+        rules.push(("forward", rule().ipv6().between_links_of(OPENED6).drop()));
+        rules.push(("postrouting", out.out_link(Is::Different, "lo").masquerade()));
+    }
+    rules
+}
+
+/// To the world, and back.
+fn way_out(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
+    let Bridge { name, subnet, .. } = bridge;
+    let rule = Rule::default;
+    let out = rule().ipv4().source(Is::Equal, *subnet).out_link(Is::Different, name);
+    vec![
+        // Under the host's address. Not on lo: the gateway's own address stays what it is.
+        ("postrouting", out.out_link(Is::Different, "lo").masquerade()),
+        // Inwards only what belongs to a connection from inside, and published ports.
         ("forward", rule().out_link(Is::Equal, name).known().accept()),
         ("forward", rule().out_link(Is::Equal, name).translated().accept()),
         ("forward", rule().out_link(Is::Equal, name).drop()),
         ("forward", rule().between_links_of(OPENED).drop()),
+    ]
+}
+
+/// No way out, in or to the host, but for answers to the host and the messages that keep a link going.
+fn shut(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
+    let name = &bridge.name;
+    let rule = Rule::default;
+    vec![
+        ("forward", rule().in_link(Is::Equal, name).drop()),
+        ("forward", rule().out_link(Is::Equal, name).drop()),
+        ("forward", rule().between_links_of(OPENED).drop()),
+        ("input", rule().in_link(Is::Equal, name).known().accept()),
+        ("input", rule().in_link(Is::Equal, name).transport(libc::IPPROTO_ICMP).accept()),
+        ("input", rule().in_link(Is::Equal, name).transport(libc::IPPROTO_ICMPV6).accept()),
+        ("input", rule().in_link(Is::Equal, name).drop()),
     ]
 }

@@ -74,10 +74,11 @@ impl Lay {
     pub fn configure(&self, registries: &str) {
         let first_id = 0x5000_0000 + self.slot * 0x40_0000;
         let text = format!(
-            "{registries}\n[network]\nbridge = \"{}\"\nsubnet = \"{}.0/24\"\n[cgroup]\nparent = \"{}\"\n\
+            "{registries}\n[network]\nbridge = \"{}\"\nsubnet = \"{}.0/24\"\npool = \"{}.0/20\"\n[cgroup]\nparent = \"{}\"\n\
              [userns]\nfirst-id = {first_id}\ncount = {}\n",
             self.bridge(),
             self.net(),
+            self.pool(),
             self.cgroup(),
             0x40_0000
         );
@@ -91,6 +92,11 @@ impl Lay {
     /// The first three numbers of its addresses.
     pub fn net(&self) -> String {
         format!("10.112.{}", self.slot)
+    }
+
+    /// The first three numbers of the first of the 16 networks that it can make.
+    pub fn pool(&self) -> String {
+        format!("10.{}.{}", 120 + self.slot / 16, self.slot % 16 * 16)
     }
 
     pub fn cgroup(&self) -> String {
@@ -199,6 +205,7 @@ impl Drop for Lay {
         for id in ids.split_whitespace() {
             self.run(&["rm", "-f", id]);
         }
+        self.run(&["network", "prune", "-f"]);
         let quiet = |program: &str, args: &[&str]| {
             let _ = Command::new(program).args(args).stderr(Stdio::null()).stdout(Stdio::null()).status();
         };

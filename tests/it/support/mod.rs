@@ -24,6 +24,18 @@ pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+/// Does something in the network namespace of a process. Sockets made there stay there.
+pub fn within_netns<T: Send>(pid: i32, work: impl FnOnce() -> T + Send) -> T {
+    let netns = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    std::thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            nix::sched::setns(&netns, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            work()
+        });
+        inside.join().unwrap()
+    })
+}
+
 /// Runs a program that must succeed; its standard output.
 pub fn output(program: &str, args: &[&str]) -> String {
     let output = std::process::Command::new(program).args(args).output();

@@ -4,59 +4,9 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// One instruction (`struct bpf_insn`).
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    pub code: u8,
-    /// Destination in the low half, source in the high one.
-    pub registers: u8,
-    pub offset: i16,
-    pub immediate: i32,
-}
+use crate::kernel::bpf;
+pub use crate::kernel::bpf::Instruction;
 
-impl Instruction {
-    fn new(code: u8, dst: u8, src: u8, offset: i16, immediate: i32) -> Instruction {
-        Instruction { code, registers: src << 4 | dst, offset, immediate }
-    }
-    /// `BPF_LDX | BPF_MEM | BPF_W`
-    pub fn load(dst: u8, src: u8, offset: i16) -> Instruction {
-        Self::new(0x61, dst, src, offset, 0)
-    }
-    /// `BPF_ALU | BPF_MOV | BPF_X`
-    pub fn copy(dst: u8, src: u8) -> Instruction {
-        Self::new(0xbc, dst, src, 0, 0)
-    }
-    /// `BPF_ALU | BPF_MOV | BPF_K`
-    pub fn set(dst: u8, value: i32) -> Instruction {
-        Self::new(0xb4, dst, 0, 0, value)
-    }
-    /// `BPF_ALU | BPF_AND | BPF_K`
-    pub fn and(dst: u8, value: i32) -> Instruction {
-        Self::new(0x54, dst, 0, 0, value)
-    }
-    /// `BPF_ALU | BPF_RSH | BPF_K`
-    pub fn shift_right(dst: u8, bits: i32) -> Instruction {
-        Self::new(0x74, dst, 0, 0, bits)
-    }
-    /// `BPF_JMP32 | BPF_JNE | BPF_K`
-    pub fn jump_unless_equal(dst: u8, value: i32) -> Instruction {
-        Self::new(0x56, dst, 0, 0, value)
-    }
-    /// `BPF_JMP32 | BPF_JEQ | BPF_K`
-    pub fn jump_if_equal(dst: u8, value: i32) -> Instruction {
-        Self::new(0x16, dst, 0, 0, value)
-    }
-    /// `BPF_JMP | BPF_EXIT`
-    pub fn exit() -> Instruction {
-        Self::new(0x95, 0, 0, 0, 0)
-    }
-    pub fn is_jump(&self) -> bool {
-        matches!(self.code, 0x56 | 0x16)
-    }
-}
-
-const PROG_LOAD: libc::c_long = 5;
 const PROG_ATTACH: libc::c_long = 8;
 const PROG_DETACH: libc::c_long = 9;
 const PROG_GET_FD_BY_ID: libc::c_long = 13;
@@ -64,21 +14,6 @@ const PROG_QUERY: libc::c_long = 16;
 const TYPE_CGROUP_DEVICE: u32 = 15;
 const ATTACH_CGROUP_DEVICE: u32 = 6;
 const ALLOW_MULTI: u32 = 2;
-
-/// Beginning of `union bpf_attr` for loading.
-#[repr(C)]
-#[derive(Default)]
-struct Load {
-    kind: u32,
-    count: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    kernel_version: u32,
-    flags: u32,
-}
 
 /// Beginning of `union bpf_attr` for attaching and detaching.
 #[repr(C)]
@@ -103,7 +38,7 @@ struct Query {
     padding: u32,
 }
 
-fn bpf<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
+fn call<T>(command: libc::c_long, attr: &mut T) -> io::Result<i32> {
     // SAFETY: `attr` is the beginning of `union bpf_attr` for this command, of the size passed; the buffers that it points
     // to outlive the call.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<T>()) };
@@ -117,19 +52,12 @@ fn owned(fd: i32) -> OwnedFd {
 
 /// Loads a device program.
 pub fn load(program: &[Instruction]) -> io::Result<OwnedFd> {
-    let mut attr = Load {
-        kind: TYPE_CGROUP_DEVICE,
-        count: program.len() as u32,
-        instructions: program.as_ptr() as u64,
-        license: c"Apache".as_ptr() as u64,
-        ..Load::default()
-    };
-    bpf(PROG_LOAD, &mut attr).map(owned)
+    bpf::load(TYPE_CGROUP_DEVICE, program)
 }
 
 /// Attaches a program beside those that are there.
 pub fn attach(group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> io::Result<()> {
-    bpf(PROG_ATTACH, &mut attachment(group, program)).map(drop)
+    call(PROG_ATTACH, &mut attachment(group, program)).map(drop)
 }
 
 fn attachment(group: BorrowedFd<'_>, program: BorrowedFd<'_>) -> Attach {
@@ -151,7 +79,7 @@ pub fn attached(group: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
         count: ids.len() as u32,
         ..Query::default()
     };
-    bpf(PROG_QUERY, &mut attr)?;
+    call(PROG_QUERY, &mut attr)?;
     ids.truncate(attr.count as usize);
     Ok(ids)
 }
@@ -159,10 +87,10 @@ pub fn attached(group: BorrowedFd<'_>) -> io::Result<Vec<u32>> {
 /// Detaches the program with this id.
 pub fn detach(group: BorrowedFd<'_>, id: u32) -> io::Result<()> {
     // The attribute begins with the id; the rest is zero.
-    let program = bpf(PROG_GET_FD_BY_ID, &mut [id, 0, 0]).map(owned)?;
+    let program = call(PROG_GET_FD_BY_ID, &mut [id, 0, 0]).map(owned)?;
     use std::os::fd::AsFd;
     let mut attr = Attach { flags: 0, ..attachment(group, program.as_fd()) };
-    bpf(PROG_DETACH, &mut attr).map(drop)
+    call(PROG_DETACH, &mut attr).map(drop)
 }
 
 #[cfg(test)]

@@ -1,0 +1,85 @@
+//! Which ports of a container lead in from the host, and who has one that is taken.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use oci_spec::image::Config;
+
+use crate::container::error::Error;
+use crate::container::launch::Environment;
+use crate::container::options::Options;
+use crate::container::record::Status;
+use crate::network::{self, PortMapping};
+
+/// The published ports: those that were named, and with `-P` those that the image or the user exposes.
+///
+/// # Errors
+/// When what is exposed cannot be read.
+pub fn published(options: &Options, config: &Config) -> Result<Vec<PortMapping>, Error> {
+    let mut ports = options.ports.clone();
+    if !options.publish_all {
+        return Ok(ports);
+    }
+    let image = config.exposed_ports().iter().flatten();
+    for text in image.chain(&options.exposed) {
+        for exposed in PortMapping::parse(text)? {
+            let same = |port: &PortMapping| {
+                (port.container_port, port.protocol) == (exposed.container_port, exposed.protocol)
+            };
+            if !ports.iter().any(same) {
+                let host_address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+                ports.push(PortMapping { host_address, host_port: 0, ..exposed });
+            }
+        }
+    }
+    // The image's are in no order; those that were named keep theirs.
+    let named = options.ports.len();
+    ports[named..].sort_by_key(|port| (port.container_port, port.protocol.to_string()));
+    Ok(ports)
+}
+
+/// Names the container that has a port which is taken: its supervisor, which holds the port, is but a `lay` among many.
+pub fn name_holder(env: &Environment, error: network::Error) -> network::Error {
+    let network::Error::PortInUse { address, port, protocol, holder } = error else { return error };
+    let overlaps = |other: &PortMapping| {
+        (other.host_port, other.protocol) == (port, protocol)
+            && (other.host_address == address
+                || other.host_address.is_unspecified()
+                || address.is_unspecified())
+    };
+    let containers = env.containers.list().unwrap_or_default();
+    let found = containers.into_iter().find(|container| match container.status() {
+        Ok(Status::Running(running)) => running.ports.iter().any(overlaps),
+        _ => false,
+    });
+    let holder = found.map(|container| format!("container {}", container.record.name)).or(holder);
+    network::Error::PortInUse { address, port, protocol, holder }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci_spec::image::ConfigBuilder;
+
+    #[test]
+    fn exposed_ports_are_published_once() {
+        let exposed = ["80/tcp", "53/udp", "90-91"].map(str::to_string).to_vec();
+        let config = ConfigBuilder::default().exposed_ports(exposed).build().unwrap();
+        let mut options = Options { ports: PortMapping::parse("8080:80").unwrap(), ..Options::default() };
+        let shown = |options: &Options| -> Vec<String> {
+            published(options, &config).unwrap().iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(shown(&options), ["0.0.0.0:8080->80/tcp"]);
+        options.publish_all = true;
+        options.exposed = vec!["7000".to_string(), "80".to_string()];
+        assert_eq!(
+            shown(&options),
+            [
+                "0.0.0.0:8080->80/tcp",
+                "0.0.0.0:0->53/udp",
+                "0.0.0.0:0->90/tcp",
+                "0.0.0.0:0->91/tcp",
+                "0.0.0.0:0->7000/tcp"
+            ]
+        );
+    }
+}

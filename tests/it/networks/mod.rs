@@ -1,0 +1,7 @@
+//! Networks that users make: who is on them, what they are called, and what they keep apart.
+
+mod drivers;
+mod isolation;
+mod manage;
+mod names;
+mod ports;
