@@ -85,7 +85,7 @@ fn one_address_ranges_and_datagrams() {
     );
     assert_eq!(lay.ok(&["port", "web", "80"]), format!("127.0.0.1:{}", first + 1));
     assert_eq!(lay.ok(&["port", "web", "53/udp"]), format!("0.0.0.0:{port}"));
-    lay.run(&["port", "web", "53"]).fails(1, "port 53 of container web is not published");
+    lay.run(&["port", "web", "53"]).fails(1, "no public port '53/tcp' published for web");
     lay.ok(&["rm", "-f", "web"]);
     serve(&lay, "echo", &["-p", &format!("{port}:53/udp")], "sleep 1000");
     let pid = lay.ok(&["inspect", "-f", "{{.State.Pid}}", "echo"]).parse().unwrap();
