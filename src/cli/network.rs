@@ -162,7 +162,7 @@ impl Network {
             }
             Action::Rm { networks: names, force } => {
                 container::sweep(&env).tried(|| "cannot look after the containers".to_string())?;
-                return Ok(remove(&networks, names, *force)?);
+                return remove(&networks, names, *force);
             }
             Action::Prune { filter, force } => prune(&env, &networks, filter, *force)?,
             Action::Connect { network, container, ip, ip6, mac_address, alias } => {

@@ -26,11 +26,13 @@ pub(super) fn attach(netlink: &mut Netlink, link: &Link, program: OwnedFd) -> Re
     netlink
         .request(RouteNetlinkMessage::NewQueueDiscipline(queue), NLM_F_CREATE | NLM_F_EXCL)
         .map_err(failed)?;
-    let mut header = TcHeader::default();
-    header.index = index;
-    header.parent = TcHandle { major: u16::MAX, minor: TcHandle::MIN_INGRESS };
-    // The priority, and the protocol, as it is sent: all.
-    header.info = 1 << 16 | u32::from((libc::ETH_P_ALL as u16).to_be());
+    let header = TcHeader {
+        index,
+        parent: TcHandle { major: u16::MAX, minor: TcHandle::MIN_INGRESS },
+        // The priority, and the protocol, as it is sent: all.
+        info: 1 << 16 | u32::from((libc::ETH_P_ALL as u16).to_be()),
+        ..TcHeader::default()
+    };
     let options = vec![
         TcOption::Bpf(TcFilterBpfOption::ProgFd(program.as_raw_fd().unsigned_abs())),
         TcOption::Bpf(TcFilterBpfOption::ProgName("lay-guard".to_owned())),

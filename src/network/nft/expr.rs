@@ -133,7 +133,7 @@ impl Rule {
     }
 
     /// `meta l4proto <protocol> th sport <port>`.
-    pub fn from_port(self, protocol: Protocol, port: u16) -> Self {
+    pub fn source_port(self, protocol: Protocol, port: u16) -> Self {
         self.protocol(protocol).payload(2, SOURCE_PORT, 2).compare(Equal, &port.to_be_bytes())
     }
 
