@@ -54,6 +54,7 @@ mod prune;
 mod ps;
 mod pull;
 mod push;
+mod quick;
 mod rename;
 mod restart;
 mod rm;
@@ -76,7 +77,7 @@ mod wait;
 
 use std::path::PathBuf;
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use completion::VARIABLE as COMPLETE;
 pub use context::Context;
@@ -89,14 +90,21 @@ pub const USAGE: u8 = 125;
 #[derive(Debug, Parser)]
 #[command(name = "lay", version, propagate_version = false, subcommand_required = true, max_term_width = 110)]
 pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of all commands.
+#[derive(Args, Debug)]
+struct Globals {
     /// Directory of images and containers [default: /var/lib/lay]
     #[arg(long, global = true, env = "LAY_ROOT", hide_env_values = true, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Say on stderr what is being done
     #[arg(long, global = true, env = "LAY_DEBUG", hide_env_values = true)]
     debug: bool,
-    #[command(subcommand)]
-    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
@@ -232,6 +240,9 @@ pub fn command_to_complete() -> clap::Command {
 /// # Errors
 /// What clap has to say, help included.
 pub fn parse() -> Result<Cli, clap::Error> {
+    if let Some(cli) = quick::parse() {
+        return Ok(cli);
+    }
     let matches = command().try_get_matches()?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
@@ -241,7 +252,8 @@ pub fn parse() -> Result<Cli, clap::Error> {
 /// # Errors
 /// With a message for the user and an exit code.
 pub fn run(cli: Cli) -> Result<u8, Failure> {
-    if cli.debug {
+    let Globals { root, debug } = cli.globals;
+    if debug {
         tracing_subscriber::fmt()
             .with_max_level(tracing::Level::DEBUG)
             .with_writer(std::io::stderr)
@@ -252,7 +264,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         let name = std::ffi::OsString::from(crate::oci::NAME);
         return Ok(crate::oci::run(std::iter::once(name).chain(args)));
     }
-    let context = Context { debug: cli.debug, ..Context::new(cli.root)? };
+    let context = Context { debug, ..Context::new(root)? };
     rootless::prepare(&cli.command, &context)?;
     match cli.command {
         Command::Run(command) => command.run(&context),

@@ -6,20 +6,22 @@ use super::exit::Exit;
 use super::launch::Environment;
 use super::record::Container;
 use super::state::Mark;
-use super::teardown::{forget, teardown_and_remove, teardown_ended};
+use super::teardown::{forget, forget_behind, teardown, teardown_and_remove};
 
 /// Records the end, takes everything down, and removes the container if that was asked.
 pub(super) fn finish(env: &Environment, container: &Container, code: i32) -> Result<Exit, Error> {
     let exit = take_down(env, container, code)?;
     container.write_exit(&exit)?;
     note_end(env, container, &exit);
-    remove_if_asked(env, container)?;
+    if container.record.options.auto_remove && !container.is_marked(Mark::Again) {
+        forget_behind(env, container)?;
+    }
     Ok(exit)
 }
 
 /// Takes a container down whose process is gone; how it ended.
 pub(super) fn take_down(env: &Environment, container: &Container, code: i32) -> Result<Exit, Error> {
-    let down = teardown_ended(env, container)?;
+    let down = teardown(env, container)?;
     Ok(Exit::now(code, down.oom_killed, ""))
 }
 

@@ -27,7 +27,7 @@ use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Pasta, Published, Slirp};
 use crate::runtime::cgroup::Making;
 use crate::runtime::{self, Create, Process};
-use crate::snapshot::{Snapshot, Via};
+use crate::snapshot::{Kept, Snapshot, Via};
 
 /// What containers need of the machine: the store and the configuration.
 #[derive(Clone, Debug)]
@@ -84,6 +84,8 @@ pub struct Launched {
     pub streams: Streams,
     /// What keeps its ports reachable while this lives.
     pub connection: Option<Connection>,
+    /// What its root was made of, to be dropped when nobody waits.
+    pub spent: Kept,
 }
 
 /// What has to live as long as a container's network does.
@@ -207,7 +209,7 @@ fn start(
     }
     let (process, console) = created.start()?;
     let streams = Streams::of(console, pipes)?;
-    Ok(Launched { process, streams, connection })
+    Ok(Launched { process, streams, connection, spent: snapshot.kept.clone() })
 }
 
 /// Begins to make its control group; none where there can be none.

@@ -4,6 +4,7 @@ use super::error::Error;
 use super::events::note_container;
 use super::files::write_json;
 use super::launch::Environment;
+use super::networks::renamed as renamed_on_networks;
 use super::record::Container;
 
 /// Gives a container another name. Its old one is free then.
@@ -23,6 +24,7 @@ pub fn rename(env: &Environment, container: &Container, name: &str) -> Result<()
     }
     env.containers.release_name(&old, &record.id)?;
     let renamed = Container { record, ..container.clone() };
+    renamed_on_networks(env, &renamed)?;
     note_container(env, &renamed, "rename", &[("oldName", old)]);
     Ok(())
 }

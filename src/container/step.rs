@@ -115,7 +115,7 @@ impl Workplace {
     /// When it cannot be started.
     pub fn run_attached(&mut self, env: &Environment, step: Step<'_>) -> Result<StepEnd, Error> {
         let signals = receive_signals()?;
-        let Launched { process, streams, connection } = self.start(env, step, true)?;
+        let Launched { process, streams, connection, .. } = self.start(env, step, true)?;
         let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
         let outside = Outside {
             stdin: Some(stdin.as_fd()),

@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::error::Error;
 use super::events::{note_container, note_end};
@@ -14,6 +17,7 @@ use super::quota::unbound;
 use super::record::{Container, Status};
 use super::remove::remove_volumes;
 use super::state::Mark;
+use crate::kernel::process::{Cloned, clone, exit_now};
 use crate::runtime::cgroup::Cgroup;
 
 /// What was found while taking a container down.
@@ -29,29 +33,6 @@ pub struct Down {
 /// # Errors
 /// The first failure; the other steps are tried all the same.
 pub fn teardown(env: &Environment, container: &Container) -> Result<Down, Error> {
-    teardown_and(env, container, || ())
-}
-
-/// The same for one that ended; what nobody will need any more of its files goes at the same time.
-///
-/// # Errors
-/// As [`teardown`].
-pub(super) fn teardown_ended(env: &Environment, container: &Container) -> Result<Down, Error> {
-    let goes = container.record.options.auto_remove && !container.is_marked(Mark::Again);
-    teardown_and(env, container, || {
-        if goes {
-            // What is left then is found when the directory is removed.
-            let _ = remove_writable(&container.dir);
-        }
-    })
-}
-
-/// Takes a container down, with more to do while its control group is removed.
-fn teardown_and(
-    env: &Environment,
-    container: &Container,
-    meanwhile: impl FnOnce() + Send,
-) -> Result<Down, Error> {
     let id = &container.record.id;
     let running = container.last_run()?;
     let mut down = Down::default();
@@ -62,11 +43,7 @@ fn teardown_and(
         }
     };
     let group = env.cgroup_of(&container.record);
-    let removed = std::thread::scope(|scope| {
-        scope.spawn(meanwhile);
-        remove_cgroup(&group, &mut down)
-    });
-    step(removed);
+    step(remove_cgroup(&group, &mut down));
     let links = running.map_or_else(Vec::new, |running| running.networks);
     step(networks::detach_all(env, &container.record, &links));
     step(env.addresses().release(id).map_err(Error::from));
@@ -98,33 +75,69 @@ pub fn teardown_and_remove(env: &Environment, container: &Container) -> Result<(
 /// # Errors
 /// As [`teardown_and_remove`].
 pub fn forget(env: &Environment, container: &Container) -> Result<(), Error> {
+    if let Some(trash) = discard(env, container)? {
+        remove_tree(&trash)?;
+    }
+    Ok(())
+}
+
+/// The same, with files that are removed by a process that goes on after this one: their inodes cost milliseconds. What it does
+/// not get to, 'lay prune' does.
+///
+/// # Errors
+/// As [`forget`]. The caller must be single-threaded.
+pub(super) fn forget_behind(env: &Environment, container: &Container) -> Result<(), Error> {
+    let Some(trash) = discard(env, container)? else { return Ok(()) };
+    match behind(|| drop(remove_tree(&trash))) {
+        Ok(()) => Ok(()),
+        Err(_) => remove_tree(&trash),
+    }
+}
+
+/// Moves a container's directory out of the way, and frees its name and volumes; where the directory is now, if it was there.
+fn discard(env: &Environment, container: &Container) -> Result<Option<PathBuf>, Error> {
     // It may have been renamed.
     let name = Container::load(&container.dir)?.map_or(container.record.name.clone(), |c| c.record.name);
     env.containers.release_name(&name, &container.record.id)?;
     unbound(&container.record, &container.path("rw"));
-    remove_dir(&container.dir)?;
+    let trash = env.store.root().join("trash").join(format!("container-{}", container.record.id));
+    // By one step, so that there is no half of it.
+    let moved = match fs::rename(&container.dir, &trash) {
+        Ok(()) => Some(trash),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && !container.dir.exists() => None,
+        // Perhaps on another file system.
+        Err(_) => Some(container.dir.clone()),
+    };
     note_container(env, container, "destroy", &[]);
-    match container.record.options.auto_remove {
-        true => remove_volumes(env, container),
-        false => Ok(()),
+    if container.record.options.auto_remove {
+        remove_volumes(env, container)?;
     }
+    Ok(moved)
 }
 
-/// Removes a container's directory, its record last, so that a half-removed one is still known.
-fn remove_dir(dir: &std::path::Path) -> Result<(), Error> {
-    let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
-    remove_writable(dir)?;
+fn remove_tree(dir: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(dir) {
-        Err(e) if !gone(&e) => Err(on("remove", dir)(e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(on("remove", dir)(e)),
         _ => Ok(()),
     }
 }
 
-fn remove_writable(dir: &std::path::Path) -> Result<(), Error> {
-    let rw = dir.join("rw");
-    match fs::remove_dir_all(&rw) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(on("remove", &rw)(e)),
-        _ => Ok(()),
+/// Does something in a process of its own, which holds nothing that others wait for, and which nobody waits for.
+fn behind(work: impl FnOnce()) -> Result<(), Error> {
+    let null = Path::new("/dev/null");
+    let null = fs::File::open(null).map_err(on("open", null))?;
+    match clone(0).map_err(|e| Error::System("start a process", e.into()))? {
+        Cloned::Parent { .. } => Ok(()),
+        Cloned::Child => {
+            let _ = rustix::process::setsid();
+            // Somebody may wait for the end of what this process's standard streams lead to.
+            let streams = [dup2_stdin(&null), dup2_stdout(&null), dup2_stderr(&null)];
+            if streams.iter().all(Result::is_ok) {
+                work();
+            }
+            // Whoever closes the last descriptor of a mount takes it apart, and that is to be this process.
+            exit_now(0)
+        }
     }
 }
 
@@ -150,7 +163,7 @@ pub fn mend(env: &Environment, container: &Container) -> Result<(), Error> {
     sweep_one(env, &container.dir)
 }
 
-pub(super) fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
+pub(super) fn sweep_one(env: &Environment, dir: &Path) -> Result<(), Error> {
     let Some(container) = Container::load(dir)? else { return sweep_half_made(env, dir) };
     if networks::may_have_names(&container)
         && let Status::Running(running) = container.status()?
@@ -181,7 +194,7 @@ pub(super) fn sweep_one(env: &Environment, dir: &std::path::Path) -> Result<(), 
 }
 
 /// A directory without a record, whose maker is gone.
-fn sweep_half_made(env: &Environment, dir: &std::path::Path) -> Result<(), Error> {
+fn sweep_half_made(env: &Environment, dir: &Path) -> Result<(), Error> {
     let lock = dir.join("lock");
     let free = match fs::File::open(&lock) {
         Ok(file) => rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok(),
@@ -194,5 +207,5 @@ fn sweep_half_made(env: &Environment, dir: &std::path::Path) -> Result<(), Error
     // The name first: while the directory is there, the next sweep comes back to it.
     let id = dir.file_name().unwrap_or_default().to_string_lossy();
     env.containers.release_names_of(&id)?;
-    remove_dir(dir)
+    remove_tree(dir)
 }

@@ -66,12 +66,14 @@ impl Snapshot {
     /// # Errors
     /// Any of [`Error`] but those of [`Files`].
     pub fn mount(&self, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
-        let layers = self.mount_layers(userns, false)?;
+        let mut layers = self.mount_layers(userns, false)?;
         let upper = match &self.upper {
             None => None,
             Some(dir) => Some(upper::Upper::open(dir, userns, self.ephemeral)?),
         };
-        overlay::mount(layers, upper.as_ref(), MountAttrFlags::empty())
+        let root = overlay::mount(&mut layers, upper.as_ref(), MountAttrFlags::empty());
+        self.kept.spend(layers.into_iter().chain(upper.map(|upper| upper.mount)));
+        root
     }
 
     /// A read-only view of the layers, and of the upper directory's state so far, as the host sees them: for lookups
@@ -89,7 +91,7 @@ impl Snapshot {
             layers::restrict(&only, layers::QUIET)?;
             return Ok(Files::new(only));
         }
-        overlay::mount(layers, None, layers::QUIET).map(Files::new)
+        overlay::mount(&mut layers, None, layers::QUIET).map(Files::new)
     }
 
     /// Mounts every layer, top to bottom.

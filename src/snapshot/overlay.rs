@@ -21,7 +21,7 @@ use crate::kernel::userns;
 
 /// Stacks `layers`, top to bottom, and puts `upper` on top.
 pub(super) fn mount(
-    mut layers: Vec<OwnedFd>,
+    layers: &mut Vec<OwnedFd>,
     upper: Option<&Upper>,
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Error> {
@@ -29,7 +29,7 @@ pub(super) fn mount(
         // overlayfs stacks no single directory; an empty one below changes nothing.
         layers.push(empty().map_err(Error::Overlay)?);
     }
-    let layers = &layers;
+    let layers = &*layers;
     let work = move || create(layers, upper, attributes);
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("overlay".to_owned()).spawn_scoped(scope, work);

@@ -9,7 +9,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{Error, Snapshot, layers};
+use super::{Error, LayerForm, Snapshot, layers};
 use crate::kernel::mount;
 
 const UPPER: &str = "upper";
@@ -58,12 +58,15 @@ pub fn create_upper(dir: &Path, image: &Snapshot) -> Result<(), Error> {
 /// The root directory as a container sees it: overlayfs shows the topmost one.
 fn root_of(image: &Snapshot) -> Result<Stat, Error> {
     let top = image.layers.last().ok_or(Error::NoLayers)?;
-    let root = layers::mount(top, image.via, None)?;
-    rustix::fs::fstat(&root).map_err(|source| Error::Upper {
-        step: "look at",
-        path: top.path.clone(),
-        source,
-    })
+    let root = match image.kept.take(&top.path) {
+        Some(mount) => mount,
+        None => layers::mount(top, image.via, None)?,
+    };
+    let stat = rustix::fs::fstat(&root);
+    if top.form == LayerForm::Erofs {
+        image.kept.put(&top.path, &root);
+    }
+    stat.map_err(|source| Error::Upper { step: "look at", path: top.path.clone(), source })
 }
 
 /// The upper directory, mounted for one overlay.

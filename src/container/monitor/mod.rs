@@ -30,6 +30,7 @@ use super::restart::Backoff;
 use super::state::Mark;
 use super::streams::Streams;
 
+use crate::snapshot::Kept;
 pub(super) use hub::{Door, Hub, Wish};
 use keeper::{Keeper, Watch};
 
@@ -173,7 +174,8 @@ impl<'a> Monitor<'a> {
                     Some(process) => {
                         let streams = streams.map_or_else(Streams::nowhere, Ok)?;
                         let log = Writer::open(&self.container)?;
-                        self.watch(Launched { process, streams, connection: None }, log)
+                        let spent = Kept::default();
+                        self.watch(Launched { process, streams, connection: None, spent }, log)
                     }
                     None => self.settle(streams, Exit::LOST),
                 }
@@ -289,7 +291,8 @@ impl<'a> Monitor<'a> {
 
     /// Carries what a container prints and is told until it ends, and takes it down.
     fn attend(&mut self, launched: Launched, log: Option<Writer>) -> Result<Exit, Error> {
-        let Launched { process, streams, connection } = launched;
+        let Launched { process, streams, connection, spent } = launched;
+        drop(spent);
         let mut clock = Clock::start(&self.container)?;
         let console = console_of(&streams)?;
         let console = console.as_ref().map(AsFd::as_fd);

@@ -10,7 +10,7 @@ use super::links::Attached;
 use crate::container::error::Error;
 use crate::container::files::{on, write};
 use crate::container::launch::Environment;
-use crate::container::record::Record;
+use crate::container::record::{Container, Record, Status};
 
 /// Beside the addresses of a network.
 const FILE: &str = "names";
@@ -72,6 +72,16 @@ fn lines(record: &Record, attached: &Attached) -> String {
 /// Tells a container's names to the others, in place of those that it had.
 pub fn add(env: &Environment, record: &Record, attached: &Attached) -> Result<(), Error> {
     change(&dir(env, attached), &record.id, &lines(record, attached))
+}
+
+/// Tells a container's new name on all its networks, if it runs.
+///
+/// # Errors
+/// When a network's names cannot be written.
+pub fn renamed(env: &Environment, container: &Container) -> Result<(), Error> {
+    let Status::Running(running) = container.status()? else { return Ok(()) };
+    let named = running.networks.iter().filter(|link| link.named);
+    named.into_iter().try_for_each(|link| add(env, &container.record, link))
 }
 
 /// Takes a container's names back; having none is fine.

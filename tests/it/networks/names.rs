@@ -191,3 +191,18 @@ fn other_names_are_asked_for_elsewhere() {
     let lines: Vec<&str> = gateway.lines().collect();
     assert!(lines.len() == 2 && lines[0] == lines[1], "{gateway}");
 }
+
+#[test]
+fn names_follow_a_container_that_is_renamed() {
+    let lay = Lay::new();
+    lay.ok(&["network", "create", "web"]);
+    start(&lay, "old", &["--network", "web"]);
+    start(&lay, "asker", &["--network", "web"]);
+    lay.ok(&["rename", "old", "new"]);
+    let found = format!("Address: {}\n", address(&lay, "new"));
+    eventually("the new name is known", || lookup(&lay, "asker", "new").contains(&found));
+    assert!(lookup(&lay, "asker", "old").contains("NXDOMAIN"));
+    eventually("it stands in the file", || {
+        lay.ok(&["exec", "asker", "cat", "/etc/hosts"]).contains("\tnew ")
+    });
+}

@@ -163,11 +163,11 @@ impl Lay {
                 .filter(|n| !["names", "making.lock", "last"].contains(&n.as_str()))
                 .collect()
         };
-        for dir in
-            ["containers", "containers/names", "leases", "trash", &format!("networks/{}", self.bridge())]
-        {
+        for dir in ["containers", "containers/names", "leases", &format!("networks/{}", self.bridge())] {
             assert_eq!(names(self.root().join(dir)), [""; 0], "{dir}");
         }
+        // What is removed behind a command takes a moment.
+        super::eventually("the trash is empty", || names(self.root().join("trash")).is_empty());
         let master = format!("master {} ", self.bridge());
         // The kernel takes a moment to remove a link with its namespace.
         super::eventually("the links are gone", || {

@@ -1,0 +1,40 @@
+//! The commands that people wait for: to describe all sixty to clap takes longer than to start some of a container.
+
+use clap::{Parser, Subcommand};
+
+use super::{Cli, Command, Globals, exec, monitor, run};
+
+/// Among so many first words, the name of a command is looked for.
+const FIRST: usize = 4;
+
+#[derive(Debug, Parser)]
+#[command(name = "lay")]
+struct Quick {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Few,
+}
+
+#[derive(Debug, Subcommand)]
+enum Few {
+    Run(Box<run::Run>),
+    Exec(exec::Exec),
+    Monitor(monitor::Monitor),
+}
+
+/// Reads this process's command line if it is one of theirs; whatever is wrong with it, and help, is for the whole command
+/// line to tell.
+pub fn parse() -> Option<Cli> {
+    let names = ["run", "exec", "monitor"];
+    if !std::env::args_os().skip(1).take(FIRST).any(|word| names.iter().any(|name| word == *name)) {
+        return None;
+    }
+    let Quick { globals, command } = Quick::try_parse().ok()?;
+    let command = match command {
+        Few::Run(run) => Command::Run(run),
+        Few::Exec(exec) => Command::Exec(exec),
+        Few::Monitor(monitor) => Command::Monitor(monitor),
+    };
+    Some(Cli { globals, command })
+}
