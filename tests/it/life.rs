@@ -45,7 +45,7 @@ fn kill(pid: i32) {
 #[test]
 fn a_container_is_created_started_and_restarted() {
     let lay = Lay::new();
-    let script = "echo run $(cat /count 2>/dev/null); echo x >> /count; trap 'exit 4' TERM; while :; do sleep 0.05; done";
+    let script = "trap 'exit 4' TERM; echo run $(cat /count 2>/dev/null); echo x >> /count; while :; do sleep 0.05; done";
     let id = lay.ok(&["create", "--name", "one", "--network", "none", "busybox", "sh", "-c", script]);
     assert_eq!(state(&lay, "one"), "created");
     assert!(lay.ok(&["ps", "-a"]).contains("Created") && lay.ok(&["ps", "-q"]).is_empty());

@@ -13,7 +13,8 @@ fn start(lay: &Lay, name: &str, script: &str) -> String {
 #[test]
 fn a_detached_container_is_seen_and_stopped() {
     let lay = Lay::new();
-    let id = start(&lay, "one", "trap 'exit 3' TERM; while :; do sleep 0.05; done");
+    let id = start(&lay, "one", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done");
+    lay.ready("one");
     assert_eq!(id.len(), 64);
     let table = lay.ok(&["ps"]);
     assert!(table.contains(&id[..12]) && table.contains("Up ") && table.contains("one"), "{table}");
@@ -44,7 +45,7 @@ fn one_that_does_not_stop_is_killed() {
 #[test]
 fn the_image_s_stop_signal_is_sent() {
     let lay = Lay::new();
-    let script = "trap 'exit 10' USR1; while :; do sleep 0.05; done";
+    let script = "trap 'exit 10' USR1; echo ready; while :; do sleep 0.05; done";
     lay.ok(&[
         "run",
         "-d",
@@ -58,6 +59,7 @@ fn the_image_s_stop_signal_is_sent() {
         "-c",
         script,
     ]);
+    lay.ready("usr");
     lay.ok(&["stop", "usr"]);
     assert_eq!(lay.ok(&["wait", "usr"]), "10");
 }

@@ -68,10 +68,10 @@ fn labels_come_from_files_and_flags() {
 #[test]
 fn a_container_says_how_long_it_may_take_to_stop() {
     let lay = Lay::new();
-    let script = "trap '' TERM; while :; do sleep 0.05; done";
+    let script = "trap '' TERM; echo ready; while :; do sleep 0.05; done";
     let flags = ["run", "-d", "--name", "slow", "--network", "none", "--stop-timeout", "1"];
     lay.ok(&[&flags[..], &["busybox", "sh", "-c", script]].concat());
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    lay.ready("slow");
     let start = Instant::now();
     lay.ok(&["stop", "slow"]);
     let took = start.elapsed().as_secs_f32();
@@ -80,10 +80,10 @@ fn a_container_says_how_long_it_may_take_to_stop() {
         ["run", "-d", "--name", "hup", "--network", "none", "--stop-signal", "HUP", "--stop-timeout", "-1"];
     lay.ok(&[
         &flags[..],
-        &["busybox", "sh", "-c", "trap 'sleep 0.3; exit 5' HUP; while :; do sleep 0.05; done"],
+        &["busybox", "sh", "-c", "trap 'sleep 0.3; exit 5' HUP; echo ready; while :; do sleep 0.05; done"],
     ]
     .concat());
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    lay.ready("hup");
     lay.ok(&["stop", "hup"]);
     assert_eq!(lay.ok(&["wait", "hup"]), "5");
 }

@@ -28,7 +28,8 @@ fn a_life_leaves_its_events() {
     let (mut child, mut lines) = follower;
     eventually("the follower waits", || lay.root().join("events").exists());
     std::thread::sleep(std::time::Duration::from_millis(100));
-    let id = start(&lay, "one", "trap 'exit 3' TERM; while :; do sleep 0.05; done");
+    let id = start(&lay, "one", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done");
+    lay.ready("one");
     lay.ok(&["exec", "one", "true"]);
     lay.ok(&["stop", "one"]);
     lay.ok(&["rm", "one"]);

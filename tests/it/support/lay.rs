@@ -153,6 +153,12 @@ impl Lay {
         self.ok(&args)
     }
 
+    /// Waits until a container has said that it is ready, such as to take a signal.
+    #[track_caller]
+    pub fn ready(&self, name: &str) {
+        super::eventually("it is ready", || self.run(&["logs", name]).stdout.contains("ready"));
+    }
+
     /// Nothing of any container is left, in the store or on the machine.
     #[track_caller]
     pub fn assert_clean(&self) {
