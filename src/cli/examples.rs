@@ -81,6 +81,8 @@ const CONTAINERS: &[(&str, &str)] = &[
     ("pause", "pause web"),
     ("unpause", "unpause web"),
     ("rename", "rename web old-web"),
+    ("healthcheck", "healthcheck run web"),
+    ("healthcheck run", "healthcheck run web && echo well"),
     ("attach", "attach shell\nattach --no-stdin web"),
     ("exec", "exec -it web sh\nexec -u alice -w /srv -e DEBUG=1 web ./check"),
     ("ps", "ps -a\nps --filter label=team=a --format 'table {{.Names}}\\t{{.Status}}'\nps -aq --no-trunc"),

@@ -22,7 +22,7 @@ use crate::network::Mac;
 /// Containers on one network reach each other by name; networks do not reach each other.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Example:\n  lay network create web\n  lay run -d --network web --name db postgres\n  \
+    after_help = "Examples:\n  lay network create web\n  lay run -d --network web --name db postgres\n  \
     lay run --rm --network web busybox ping -c 1 db"
 )]
 pub struct Network {
