@@ -66,7 +66,7 @@ impl Snapshot {
     /// # Errors
     /// Any of [`Error`] but those of [`Files`].
     pub fn mount(&self, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
-        let mut layers = self.mount_layers(userns, false)?;
+        let mut layers = self.mount_layers(userns)?;
         let upper = match &self.upper {
             None => None,
             Some(dir) => Some(upper::Upper::open(dir, userns, self.ephemeral)?),
@@ -82,12 +82,16 @@ impl Snapshot {
     /// # Errors
     /// Any of [`Error`] but those of [`Files`].
     pub fn peek(&self) -> Result<Files, Error> {
-        let mut layers = self.mount_layers(None, true)?;
+        let mut layers = self.mount_layers(None)?;
         if let Some(changes) = self.upper.as_deref().map(upper::changes).transpose()?.flatten() {
             layers.insert(0, changes);
         }
         if let [_] = layers.as_slice() {
             let only = layers.remove(0);
+            // One that an overlay was made of stands in a mount namespace on older kernels, and cannot be mapped any more.
+            if let Some(top) = self.layers.last().filter(|top| top.form == LayerForm::Erofs) {
+                self.kept.put(&top.path, &only);
+            }
             layers::restrict(&only, layers::QUIET)?;
             return Ok(Files::new(only));
         }
@@ -95,7 +99,7 @@ impl Snapshot {
     }
 
     /// Mounts every layer, top to bottom.
-    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>, keep: bool) -> Result<Vec<OwnedFd>, Error> {
+    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>, Error> {
         match self.layers.len() {
             0 => return Err(Error::NoLayers),
             count if count > MAX_LAYERS => return Err(Error::TooManyLayers { count, most: MAX_LAYERS }),
@@ -111,9 +115,6 @@ impl Snapshot {
                 Some(mount) => layers::remap(layer, mount, userns)?,
                 None => layers::mount(layer, self.via, userns)?,
             };
-            if keep && layer.form == LayerForm::Erofs {
-                self.kept.put(&layer.path, &mount);
-            }
             let hides_the_rest = layers::is_opaque(&mount);
             mounts.push(mount);
             if hides_the_rest {
