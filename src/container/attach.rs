@@ -50,8 +50,14 @@ pub enum Parted {
 /// [`Error::System`].
 pub fn connection() -> Result<(OwnedFd, OwnedFd), Error> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
-        .map_err(|e| Error::System("make a socket", e.into()))
+    let failed = |e: Errno| Error::System("make a socket", e.into());
+    let pair = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let (ours, theirs) = pair.map_err(failed)?;
+    // The container's terminal is to have its size from the beginning.
+    if let Some(size) = window_size() {
+        packet::transmit(&ours, &Packet::Size(size.ws_col, size.ws_row).encode()).map_err(failed)?;
+    }
+    Ok((ours, theirs))
 }
 
 /// Somebody who is attached.

@@ -28,7 +28,7 @@ pub struct Attach {
 pub fn run_attached(env: &Environment, created: Created, attach: Attach) -> Result<Exit, Error> {
     let container = &created.container;
     let signals = receive_signals()?;
-    let options = LaunchOptions { stdin: attach.stdin, die_with_parent: true, restarts: 0 };
+    let options = LaunchOptions { stdin: attach.stdin, die_with_parent: true, restarts: 0, size: None };
     let failed = |error| failed_start(env, container, error);
     let log = open_log(container).map_err(failed)?;
     let launched = launch(env, container, options).map_err(failed)?;

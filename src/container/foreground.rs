@@ -26,7 +26,7 @@ impl Foreground {
     /// [`Error::System`].
     pub fn prepare(tty: bool, stdin: bool, owner: (u32, u32)) -> Result<(Foreground, Io), Error> {
         let signals = receive_signals()?;
-        let (io, pipes) = open_io(tty, stdin, owner)?;
+        let (io, pipes) = open_io(tty, stdin, owner, None)?;
         Ok((Foreground { signals, pipes, stdin }, io))
     }
 

@@ -119,6 +119,8 @@ pub struct LaunchOptions {
     pub die_with_parent: bool,
     /// How often it was started again before.
     pub restarts: u32,
+    /// The size of its terminal, where this process has none to look at.
+    pub size: Option<rustix::termios::Winsize>,
 }
 
 /// Starts a container whose lock the caller holds.
@@ -183,7 +185,7 @@ fn start(
     write_network_files(env, container, &facts)?;
     let spec = spec::generate(env, container, &facts)?;
     let owner = userns::on_host(facts.users.as_ref().map(|users| &users.maps), &facts.identity)?;
-    let (io, pipes) = open_io(record.options.tty, options.stdin, owner)?;
+    let (io, pipes) = open_io(record.options.tty, options.stdin, owner, options.size)?;
     let created = runtime::create(Create {
         spec: &spec,
         id: &record.id,

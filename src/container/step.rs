@@ -145,7 +145,7 @@ impl Workplace {
         launch_from(
             env,
             &self.container,
-            LaunchOptions { stdin, die_with_parent: true, restarts: 0 },
+            LaunchOptions { stdin, die_with_parent: true, restarts: 0, size: None },
             Some(source),
         )
     }

@@ -8,6 +8,7 @@ use rustix::fs::{Gid, Uid, fchown};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::geteuid;
+use rustix::termios::Winsize;
 
 use super::error::Error;
 use super::files::on;
@@ -50,9 +51,14 @@ impl Streams {
 
 /// The container's ends of its standard streams, and ours; with a terminal, ours comes later. `owner` are user and
 /// group on the host.
-pub fn open_io(tty: bool, stdin: bool, owner: (u32, u32)) -> Result<(Io, Option<Streams>), Error> {
+pub fn open_io(
+    tty: bool,
+    stdin: bool,
+    owner: (u32, u32),
+    size: Option<Winsize>,
+) -> Result<(Io, Option<Streams>), Error> {
     if tty {
-        return Ok((Io::Terminal { size: window_size() }, None));
+        return Ok((Io::Terminal { size: size.or_else(window_size) }, None));
     }
     let (stdin_read, stdin_write) = match stdin {
         true => pipe(owner).map(|(read, write)| (read, Some(write)))?,

@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use lay_store::Digest;
 
@@ -123,7 +124,10 @@ impl Stage<'_> {
         let name = Digest::of(id.as_bytes()).hex();
         let (dir, lock) = claim(&root, &name, mount.sharing)?;
         if !dir.is_dir() {
-            let new = dir.with_extension("new");
+            // Stages that run side by side make it each for itself.
+            static COUNT: AtomicU32 = AtomicU32::new(0);
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let new = dir.with_extension(format!("new-{}-{count}", std::process::id()));
             let _ = fs::remove_dir_all(&new);
             fs::create_dir(&new).map_err(StepError::file("create", &new))?;
             if *origin != Origin::None {
@@ -132,8 +136,10 @@ impl Stage<'_> {
             chown(&new, Some(mount.uid.unwrap_or(0)), Some(mount.gid.unwrap_or(0)))
                 .and_then(|()| fs::set_permissions(&new, Permissions::from_mode(mount.mode.unwrap_or(0o755))))
                 .map_err(StepError::file("create", &new))?;
-            // Another build may have been faster.
-            let _ = fs::rename(&new, &dir);
+            if fs::rename(&new, &dir).is_err() {
+                // Another one was faster.
+                let _ = fs::remove_dir_all(&new);
+            }
         }
         mounts.locks.push(lock);
         mounts.inputs.push((format!("cache {}", target.display()), id));

@@ -68,6 +68,17 @@ impl Hub {
         Ok(())
     }
 
+    /// The size of the terminal of somebody who said it before all else.
+    pub fn first_size(&mut self) -> Option<rustix::termios::Winsize> {
+        let mut buffer = [0; 64];
+        match packet::receive(&self.clients.first()?.socket, &mut buffer) {
+            Ok(Some(Packet::Size(columns, rows))) => {
+                Some(rustix::termios::Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 })
+            }
+            _ => None,
+        }
+    }
+
     /// What to wait for.
     pub fn doors(&self) -> impl Iterator<Item = (Door, BorrowedFd<'_>, PollFlags)> {
         let flags = |client: &Client| match client.pending.is_empty() {

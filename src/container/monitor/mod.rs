@@ -204,13 +204,14 @@ impl<'a> Monitor<'a> {
     }
 
     /// Starts the container, and opens its log before, which whoever follows it looks for.
-    fn launch(&self) -> Result<(Launched, Option<Writer>), Error> {
+    fn launch(&mut self) -> Result<(Launched, Option<Writer>), Error> {
         let log = Writer::open(&self.container)?;
         // With -i and no one attached, stdin stays open and silent.
         let options = LaunchOptions {
             stdin: self.container.record.options.interactive,
             die_with_parent: false,
             restarts: self.restarts,
+            size: if self.container.record.options.tty { self.hub.first_size() } else { None },
         };
         let launched = launch(self.env, &self.container, options)?;
         if let Some(keeper) = &self.keeper {
