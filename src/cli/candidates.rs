@@ -8,6 +8,7 @@ use clap_complete::CompletionCandidate;
 use clap_complete::engine::{ArgValueCompleter, ValueCompleter};
 
 use super::Context;
+use super::walk::walk;
 use crate::container::{Groups, Status, Volumes};
 use crate::image;
 
@@ -87,15 +88,10 @@ const ARGUMENTS: &[(&str, &str, Kind)] = &[
 
 /// Tells arguments which names they take.
 pub fn add(command: Command) -> Command {
-    add_below(command, "")
+    walk(command, &add_to)
 }
 
-fn add_below(mut command: Command, path: &str) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_string()).collect();
-    for name in names {
-        let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
-        command = command.mut_subcommand(name, |below| add_below(below, &path));
-    }
+fn add_to(command: Command, path: &str) -> Command {
     // In place: an argument that is taken out and put back would come after the others.
     command.mut_args(|argument| {
         let known = ARGUMENTS.iter().find(|(of, name, _)| *of == path && argument.get_id() == *name);

@@ -2,17 +2,14 @@
 
 use clap::Command;
 
+use super::walk::walk;
+
 /// Adds them to commands that have none of their own.
 pub fn add(command: Command) -> Command {
-    add_below(command, "")
+    walk(command, &add_to)
 }
 
-fn add_below(mut command: Command, path: &str) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_string()).collect();
-    for name in names {
-        let path = if path.is_empty() { name.clone() } else { format!("{path} {name}") };
-        command = command.mut_subcommand(name, |below| add_below(below, &path));
-    }
+fn add_to(command: Command, path: &str) -> Command {
     if command.get_after_help().is_some() {
         return command;
     }

@@ -74,6 +74,7 @@ mod update;
 mod userns;
 mod volume;
 mod wait;
+mod walk;
 
 use std::path::PathBuf;
 

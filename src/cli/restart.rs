@@ -34,7 +34,7 @@ impl Restart {
         for_each(context, "restart", &self.containers, |env, container| {
             container::mend(env, container)?;
             let grace = grace(self.time.or(container.record.options.stop_timeout));
-            container::restart(env, container, signal, Some(grace))
+            container::restart(env, container, signal, grace)
         })
     }
 }

@@ -27,7 +27,7 @@ impl Rm {
         let env = context.environment()?;
         for container in self.containers.iter().filter_map(|name| env.containers.find(name).ok()) {
             if self.force {
-                let stopped = container::stop(&env, &container, Some(9), Some(std::time::Duration::ZERO));
+                let stopped = container::stop(&env, &container, Some(9), std::time::Duration::ZERO);
                 stopped.tried(|| format!("cannot remove {}", container.record.name))?;
             }
         }

@@ -37,7 +37,7 @@ impl Stop {
         let names = if self.all { running(context)? } else { self.containers.clone() };
         for_each(context, "stop", &names, |env, container| {
             container::mend(env, container)?;
-            let grace = Some(grace(self.time.or(container.record.options.stop_timeout)));
+            let grace = grace(self.time.or(container.record.options.stop_timeout));
             match self.shutdown {
                 true => container::stop_for_shutdown(env, container, grace).map(drop),
                 false => container::stop(env, container, signal, grace).map(drop),

@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::error::Error;
 use super::events::note_container;
@@ -147,8 +148,16 @@ fn record_of(image: &Image, image_name: &str, mut options: Options) -> Result<Re
 
 /// The health check of an image, which the OCI specification does not know.
 fn image_health(image: &Image) -> Option<HealthCheck> {
-    let config: serde_json::Value = serde_json::from_slice(&image.raw_config).ok()?;
-    serde_json::from_value(config.get("config")?.get("Healthcheck")?.clone()).ok()
+    #[derive(Deserialize)]
+    struct Document {
+        config: Option<Config>,
+    }
+    #[derive(Deserialize)]
+    struct Config {
+        #[serde(rename = "Healthcheck")]
+        health: Option<HealthCheck>,
+    }
+    serde_json::from_slice::<Document>(&image.raw_config).ok()?.config?.health
 }
 
 /// Docker's rule: a given entrypoint replaces the image's and drops its command; given words replace the command.

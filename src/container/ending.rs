@@ -13,7 +13,7 @@ pub(super) fn finish(env: &Environment, container: &Container, code: i32) -> Res
     let exit = take_down(env, container, code)?;
     container.write_exit(&exit)?;
     note_end(env, container, &exit);
-    if container.record.options.auto_remove && !container.is_marked(Mark::Again) {
+    if goes(container) {
         forget_behind(env, container)?;
     }
     Ok(exit)
@@ -27,10 +27,12 @@ pub(super) fn take_down(env: &Environment, container: &Container, code: i32) -> 
 
 /// Removes a container that was to be removed at its end.
 pub(super) fn remove_if_asked(env: &Environment, container: &Container) -> Result<(), Error> {
-    match container.record.options.auto_remove && !container.is_marked(Mark::Again) {
-        true => forget(env, container),
-        false => Ok(()),
-    }
+    if goes(container) { forget(env, container) } else { Ok(()) }
+}
+
+/// Whether a container is removed at its end: not one that ends in order to be started again.
+fn goes(container: &Container) -> bool {
+    container.record.options.auto_remove && !container.is_marked(Mark::Again)
 }
 
 /// A start that failed leaves an exit record (so that `lay ps -a` tells why), or nothing with `--rm`.

@@ -48,7 +48,7 @@ impl ProcessId {
         let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
         match pidfd_open(pid, PidfdFlags::empty()) {
             // Checked after it was opened, so that the descriptor cannot be another process's.
-            Ok(fd) => Ok(self.is_alive().then(|| Process::adopt(self.pid, fd))),
+            Ok(fd) => Ok(self.is_alive().then(|| Process::new(self.pid, fd))),
             Err(Errno::SRCH) => Ok(None),
             Err(e) => Err(Error::System("open the container's process", e.into())),
         }
@@ -58,7 +58,7 @@ impl ProcessId {
     pub fn reap(&self) -> Option<i32> {
         let pid = Pid::from_raw(self.pid)?;
         let fd = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-        Process::adopt(self.pid, fd).wait().ok()
+        Process::new(self.pid, fd).wait().ok()
     }
 
     /// Whether this very process is alive (a zombie is not).

@@ -216,9 +216,8 @@ impl<'a> Pump<'a> {
             let flags = if typed > TYPED { flags - PollFlags::IN } else { flags };
             add(Role::Door(door), fd, flags);
         }
-        let timeout = service.and_then(|service| service.clock.as_ref()).map(|clock| {
-            let left = clock.next().saturating_duration_since(Instant::now());
-            Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) }
+        let timeout = service.and_then(|service| service.clock.as_ref()).and_then(|clock| {
+            Timespec::try_from(clock.next().saturating_duration_since(Instant::now())).ok()
         });
         let (roles, mut fds): (Vec<Role>, Vec<PollFd<'_>>) = set.into_iter().unzip();
         loop {

@@ -60,7 +60,7 @@ pub fn restart(
     env: &Environment,
     container: &Container,
     signal: Option<i32>,
-    grace: Option<Duration>,
+    grace: Duration,
 ) -> Result<(), Error> {
     // Were it removed at its end, there would be nothing left to start.
     container.mark(Mark::Again)?;
@@ -85,11 +85,14 @@ pub fn start_wanted(env: &Environment) -> Result<Vec<Started>, Error> {
     super::sweep(env)?;
     let mut started = Vec::new();
     for container in env.containers.list()?.into_iter().rev() {
-        let Status::Exited(exit) = container.status()? else { continue };
+        let status = container.status()?;
+        let Status::Exited(exit) = &status else { continue };
         let policy = container.record.options.restart;
         let restarts = container.last_run()?.map_or(0, |running| running.restarts);
         let stopped = container.is_marked(Mark::Stopped);
-        if policy.wants_after_boot(exit.code, restarts, stopped) && container.state()? != State::Restarting {
+        if policy.wants_after_boot(exit.code, restarts, stopped)
+            && container.state_of(&status) != State::Restarting
+        {
             let result = start(env, &container, None);
             started.push((container, result));
         }

@@ -1,26 +1,22 @@
 //! Stopping, signalling and awaiting containers.
 
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::error::Error;
 use super::events::note_container;
 use super::exit::Exit;
 use super::launch::Environment;
 use super::pause::thaw_if_paused;
-use super::record::{Container, Running, Status};
+use super::record::{Container, Status};
 use super::state::{Mark, State};
 use super::teardown::sweep;
-use crate::kernel::process::pidfd_send_signal;
+use crate::runtime::Process;
 
 /// How long a supervisor has to record an end after the process is gone.
 const RECORD_GRACE: Duration = Duration::from_secs(10);
-/// How long a container may take to stop, unless it was told otherwise.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Asks a container to stop with its stop signal (or `signal`), and kills it when it is still there after `grace`.
 /// Returns false when it was not running.
@@ -31,7 +27,7 @@ pub fn stop(
     env: &Environment,
     container: &Container,
     signal: Option<i32>,
-    grace: Option<Duration>,
+    grace: Duration,
 ) -> Result<bool, Error> {
     stop_for(env, container, signal, grace, Some(Mark::Stopped))
 }
@@ -40,11 +36,7 @@ pub fn stop(
 ///
 /// # Errors
 /// As [`stop`].
-pub fn stop_for_shutdown(
-    env: &Environment,
-    container: &Container,
-    grace: Option<Duration>,
-) -> Result<bool, Error> {
+pub fn stop_for_shutdown(env: &Environment, container: &Container, grace: Duration) -> Result<bool, Error> {
     container.mark(Mark::Again)?;
     let stopped = stop_for(env, container, None, grace, None);
     container.unmark(Mark::Again)?;
@@ -60,7 +52,7 @@ pub(super) fn stop_for(
     env: &Environment,
     container: &Container,
     signal: Option<i32>,
-    grace: Option<Duration>,
+    grace: Duration,
     mark: Option<Mark>,
 ) -> Result<bool, Error> {
     if !is_active(container)? {
@@ -70,16 +62,15 @@ pub(super) fn stop_for(
     let Status::Running(running) = container.status()? else {
         return end_pause(container).map(|()| true);
     };
-    let Some(pidfd) = open(&running)? else { return Ok(false) };
+    let Some(process) = running.process.open()? else { return Ok(false) };
     let signal = signal.unwrap_or(container.record.stop_signal);
-    send(&pidfd, signal)?;
+    send(&process, signal)?;
     note_kill(env, container, signal);
     thaw_if_paused(&running)?;
-    let grace = grace.unwrap_or(GRACE);
-    if !ended_within(&pidfd, Some(grace))? {
-        send(&pidfd, libc::SIGKILL)?;
+    if !ended_within(&process, Some(grace))? {
+        send(&process, libc::SIGKILL)?;
         note_kill(env, container, libc::SIGKILL);
-        ended_within(&pidfd, None)?;
+        ended_within(&process, None)?;
     }
     wait_for_record(env, container)?;
     note_container(env, container, "stop", &[]);
@@ -111,9 +102,9 @@ pub fn kill(env: &Environment, container: &Container, signal: i32) -> Result<(),
     if [libc::SIGKILL, container.record.stop_signal].contains(&signal) {
         container.mark(Mark::Stopped)?;
     }
-    match open(&running)? {
-        Some(pidfd) => {
-            send(&pidfd, signal)?;
+    match running.process.open()? {
+        Some(process) => {
+            send(&process, signal)?;
             note_kill(env, container, signal);
             if signal == libc::SIGKILL { thaw_if_paused(&running) } else { Ok(()) }
         }
@@ -127,7 +118,7 @@ fn note_kill(env: &Environment, container: &Container, signal: i32) {
 
 /// Kills a container and waits until its end is recorded.
 pub(super) fn kill_and_wait(env: &Environment, container: &Container) -> Result<(), Error> {
-    stop(env, container, Some(libc::SIGKILL), Some(Duration::ZERO)).map(drop)
+    stop(env, container, Some(libc::SIGKILL), Duration::ZERO).map(drop)
 }
 
 /// Waits until a container has ended and returns how.
@@ -179,31 +170,21 @@ fn recorded(container: &Container) -> Result<Option<Exit>, Error> {
     Ok(last.or(container.exit()?))
 }
 
-/// A pidfd of the container's process; none when it is gone. The start time is checked after opening, so that
-/// the descriptor cannot be another process's.
-fn open(running: &Running) -> Result<Option<OwnedFd>, Error> {
-    let Some(pid) = Pid::from_raw(running.process.pid) else { return Ok(None) };
-    match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(fd) => Ok(running.process.is_alive().then_some(fd)),
-        Err(Errno::SRCH) => Ok(None),
-        Err(e) => Err(Error::System("open the container's process", e.into())),
-    }
-}
-
-fn send(pidfd: &OwnedFd, signal: i32) -> Result<(), Error> {
-    match pidfd_send_signal(pidfd, signal) {
-        Err(rustix::io::Errno::SRCH) => Ok(()),
-        result => result.map_err(|e| Error::System("signal the container", e.into())),
+/// Sends a signal; that the process has just ended is no error.
+fn send(process: &Process, signal: i32) -> Result<(), Error> {
+    match process.kill(signal) {
+        Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        result => result.map_err(|e| Error::System("signal the container", e)),
     }
 }
 
 /// Waits for the process's end; false when `limit` passed first.
-fn ended_within(pidfd: &OwnedFd, limit: Option<Duration>) -> Result<bool, Error> {
+fn ended_within(process: &Process, limit: Option<Duration>) -> Result<bool, Error> {
     let deadline = limit.map(|limit| Instant::now() + limit);
     loop {
         let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
-        let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
+        let mut fds = [PollFd::from_borrowed_fd(process.pidfd(), PollFlags::IN)];
         match poll(&mut fds, timeout.as_ref()) {
             Ok(ready) => return Ok(ready > 0),
             Err(Errno::INTR) => {}

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use tar::{Builder, EntryType, Header};
 
 use super::error::{Error, printable};
+use super::exact::Exact;
 
 /// The longest name, link target and largest id that fit into a header's own fields.
 const MAX_NAME: usize = 100;
@@ -211,7 +212,7 @@ impl<W: Write> Archive<W> {
         // What it has when it is read may be another length than it had; the header's is what counts.
         let file = File::options().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(at);
         let file = file.map_err(failed("open", path))?;
-        let exact = Exact { file, left: meta.size() };
+        let exact = Exact::new(file, meta.size());
         self.append(header, path.as_os_str().as_bytes(), extended, exact)
     }
 
@@ -323,27 +324,6 @@ fn xattr(at: &Path, name: impl rustix::path::Arg) -> Option<Vec<u8>> {
     let length = lgetxattr(at, name, value.as_mut_slice()).ok()?;
     value.truncate(length);
     Some(value)
-}
-
-/// Exactly so many bytes: a file that shrinks while it is read ends in zeros.
-struct Exact {
-    file: File,
-    left: u64,
-}
-
-impl io::Read for Exact {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = match self.file.read(&mut into[..most])? {
-            0 => {
-                into[..most].fill(0);
-                most
-            }
-            read => read,
-        };
-        self.left -= read as u64;
-        Ok(read)
-    }
 }
 
 #[cfg(test)]

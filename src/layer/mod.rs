@@ -7,6 +7,7 @@ mod emit;
 pub mod entry;
 pub mod erofs;
 mod error;
+mod exact;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod pack;
@@ -22,6 +23,7 @@ use lay_store::{Digest, Layer, LayerForm, Store};
 pub use emit::Emitter;
 use entry::FormWriter;
 pub use error::Error;
+pub use exact::Exact;
 pub use pack::{Packed, extract, pack};
 pub use stream::Compression;
 

@@ -139,16 +139,8 @@ pub(super) fn create_veth(
     bridge: &Link,
     peer: &VethPeer<'_>,
 ) -> Result<bool, Error> {
-    let inside = peer.message(Some(bridge.mtu));
-    let mut message = LinkMessage::default();
-    set_up(&mut message);
-    message.attributes.push(LinkAttribute::IfName(name.to_owned()));
-    message.attributes.push(LinkAttribute::Mtu(bridge.mtu));
+    let mut message = veth(name, Some(bridge.mtu), peer);
     message.attributes.push(LinkAttribute::Controller(bridge.index));
-    message.attributes.push(LinkAttribute::LinkInfo(vec![
-        LinkInfo::Kind(InfoKind::Veth),
-        LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(inside))),
-    ]));
     create(netlink, name, message)
 }
 
@@ -159,6 +151,11 @@ pub(super) fn create_pair(
     mtu: Option<u32>,
     peer: &VethPeer<'_>,
 ) -> Result<(), Error> {
+    exclusive(netlink, name, veth(name, mtu, peer))
+}
+
+/// A veth pair: `name` here and up, and its peer.
+fn veth(name: &str, mtu: Option<u32>, peer: &VethPeer<'_>) -> LinkMessage {
     let mut message = LinkMessage::default();
     set_up(&mut message);
     message.attributes.push(LinkAttribute::IfName(name.to_owned()));
@@ -167,7 +164,7 @@ pub(super) fn create_pair(
         LinkInfo::Kind(InfoKind::Veth),
         LinkInfo::Data(InfoData::Veth(InfoVeth::Peer(peer.message(mtu)))),
     ]));
-    exclusive(netlink, name, message)
+    message
 }
 
 /// Creates a macvlan link in the other namespace, on top of a link of this one.

@@ -4,9 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::process::{WaitId, WaitIdOptions, waitid};
-
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, waitid};
 
 use crate::kernel::process::{exit_code, exit_status, pidfd_send_signal};
 
@@ -21,12 +21,8 @@ pub struct Process {
 }
 
 impl Process {
-    pub(super) fn new(pid: i32, pidfd: OwnedFd) -> Process {
-        Process { pid, pidfd }
-    }
-
-    /// A process that another one started.
-    pub fn adopt(pid: i32, pidfd: OwnedFd) -> Process {
+    /// The process with this pid, which is the one that `pidfd` stands for.
+    pub fn new(pid: i32, pidfd: OwnedFd) -> Process {
         Process { pid, pidfd }
     }
 
@@ -35,13 +31,18 @@ impl Process {
     /// # Errors
     /// `ECHILD` when it is no child.
     pub fn ended_by_signal(&self) -> io::Result<bool> {
-        let status = loop {
+        Ok(self.status()?.terminating_signal().is_some())
+    }
+
+    /// Waits for the end of a child.
+    fn status(&self) -> Result<WaitIdStatus, Errno> {
+        loop {
             match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
-                Err(rustix::io::Errno::INTR) => {}
-                result => break result?,
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) | Err(Errno::INTR) => {}
+                Err(e) => return Err(e),
             }
-        };
-        Ok(status.is_some_and(|status| status.terminating_signal().is_some()))
+        }
     }
 
     /// Its pid, as this process's pid namespace numbers it.
@@ -60,16 +61,13 @@ impl Process {
     /// # Errors
     /// `ECHILD` when it was waited for before, or nobody tells.
     pub fn wait(&self) -> io::Result<i32> {
-        loop {
-            match waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED) {
-                Ok(Some(status)) => {
-                    let signal = status.terminating_signal().map(|signal| 128 + signal);
-                    return Ok(signal.or(status.exit_status()).unwrap_or_default());
-                }
-                Ok(None) | Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::CHILD) => return self.wait_for_another(),
-                Err(e) => return Err(e.into()),
+        match self.status() {
+            Ok(status) => {
+                let signal = status.terminating_signal().map(|signal| 128 + signal);
+                Ok(signal.or(status.exit_status()).unwrap_or_default())
             }
+            Err(Errno::CHILD) => self.wait_for_another(),
+            Err(e) => Err(e.into()),
         }
     }
 
@@ -87,7 +85,7 @@ impl Process {
     fn wait_for_another(&self) -> io::Result<i32> {
         loop {
             match poll(&mut [PollFd::new(&self.pidfd, PollFlags::IN)], None) {
-                Err(rustix::io::Errno::INTR) => {}
+                Err(Errno::INTR) => {}
                 result => break result.map(drop)?,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::Error;
 use super::root::by_descriptor;
 use crate::container::idmap::{IdMap, IdMaps};
+use crate::layer::Exact;
 use crate::layer::entry::{Entry, Kind, Timestamp, Xattr};
 
 /// Most levels of directories: each holds a descriptor open.
@@ -119,7 +120,7 @@ where
             value.truncate(length);
             entry.xattrs.push(Xattr { name: CAPABILITY.as_bytes().to_vec(), value });
         }
-        let exact = Exact { file, left: entry.size };
+        let exact = Exact::new(file, entry.size);
         Ok((self.take)(&entry, &mut BufReader::with_capacity(BUFFER, exact))?)
     }
 
@@ -148,25 +149,4 @@ where
 fn inside(maps: &[IdMap], id: u32) -> u32 {
     let found = maps.iter().find(|map| id.checked_sub(map.outside).is_some_and(|offset| offset < map.count));
     found.map_or(65_534, |map| map.inside + (id - map.outside))
-}
-
-/// Exactly so many bytes: a file that shrinks while it is read ends in zeros, one that grows ends where it ended.
-struct Exact {
-    file: File,
-    left: u64,
-}
-
-impl Read for Exact {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let most = into.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let read = match self.file.read(&mut into[..most])? {
-            0 => {
-                into[..most].fill(0);
-                most
-            }
-            read => read,
-        };
-        self.left -= read as u64;
-        Ok(read)
-    }
 }

@@ -50,7 +50,7 @@ pub(super) fn divide<T>(own: T) -> Result<Watch<T>, Error> {
         Cloned::Parent { pid, pidfd } => {
             drop((theirs, own));
             let streams = attend(&ours, pidfd.as_fd());
-            match Process::adopt(pid, pidfd).ended_by_signal() {
+            match Process::new(pid, pidfd).ended_by_signal() {
                 Ok(false) => exit_now(0),
                 _ => Ok(Watch::Heir(streams)),
             }

@@ -29,8 +29,8 @@ use super::record::{Container, Status};
 use super::restart::Backoff;
 use super::state::Mark;
 use super::streams::Streams;
-
 use crate::snapshot::Kept;
+
 pub(super) use hub::{Door, Hub, Wish};
 use keeper::{Keeper, Watch};
 
@@ -167,21 +167,18 @@ impl<'a> Monitor<'a> {
     fn resume(mut self, streams: Option<Streams>) -> Result<(), Error> {
         let running = self.container.last_run()?;
         self.restarts = running.as_ref().map_or(0, |running| running.restarts);
-        match (self.container.status()?, streams) {
-            (Status::Running(running), streams) => {
-                let process = running.process.open()?;
-                match process {
-                    Some(process) => {
-                        let streams = streams.map_or_else(Streams::nowhere, Ok)?;
-                        let log = Writer::open(&self.container)?;
-                        let spent = Kept::default();
-                        self.watch(Launched { process, streams, connection: None, spent }, log)
-                    }
-                    None => self.settle(streams, Exit::LOST),
+        match self.container.status()? {
+            Status::Running(running) => match running.process.open()? {
+                Some(process) => {
+                    let streams = streams.map_or_else(Streams::nowhere, Ok)?;
+                    let log = Writer::open(&self.container)?;
+                    let spent = Kept::default();
+                    self.watch(Launched { process, streams, connection: None, spent }, log)
                 }
-            }
+                None => self.settle(streams, Exit::LOST),
+            },
             // It ended, and this process may be its parent by now.
-            (_, streams) => match (running, self.container.exit()?) {
+            _ => match (running, self.container.exit()?) {
                 (Some(running), None) => {
                     let code = running.process.reap().unwrap_or(Exit::LOST);
                     self.settle(streams, code)
@@ -240,8 +237,7 @@ impl<'a> Monitor<'a> {
     /// One turn: the end, the pause, the next start and the next end; none when there is no next start.
     fn follow(&mut self, mut exit: Exit) -> Result<Option<Exit>, Error> {
         let policy = self.container.record.options.restart;
-        let stopped = self.container.is_marked(Mark::Stopped) || self.container.is_marked(Mark::Again);
-        let pause = match policy.wants(exit.code, self.restarts) && !stopped {
+        let pause = match policy.wants(exit.code, self.restarts) && !self.is_stopped() {
             true => Some(self.backoff.next(self.ran()?)),
             false => None,
         };
@@ -274,7 +270,7 @@ impl<'a> Monitor<'a> {
     fn doze(&mut self, pause: Duration) -> Result<bool, Error> {
         let until = std::time::Instant::now() + pause;
         loop {
-            if self.container.is_marked(Mark::Stopped) || self.container.is_marked(Mark::Again) {
+            if self.is_stopped() {
                 return Ok(false);
             }
             let left = until.saturating_duration_since(std::time::Instant::now());
@@ -283,6 +279,11 @@ impl<'a> Monitor<'a> {
             }
             self.hub.doze(left);
         }
+    }
+
+    /// Whether somebody ended it, for good or to start it again himself.
+    fn is_stopped(&self) -> bool {
+        [Mark::Stopped, Mark::Again].into_iter().any(|mark| self.container.is_marked(mark))
     }
 
     fn ran(&self) -> Result<Duration, Error> {

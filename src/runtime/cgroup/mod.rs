@@ -115,10 +115,12 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Io`] with the hierarchy's file; the process may then be in some of them.
     pub fn add(&self, pid: i32) -> Result<()> {
-        self.on.iter().try_for_each(|h| {
-            let path = self.dir(h).join("cgroup.procs");
-            file::write(&path, &pid.to_string()).map_err(Error::io("add a process to", path))
-        })
+        self.on.iter().try_for_each(|h| self.add_to(h, pid))
+    }
+
+    fn add_to(&self, h: &Hierarchy, pid: i32) -> Result<()> {
+        let path = self.dir(h).join("cgroup.procs");
+        file::write(&path, &pid.to_string()).map_err(Error::io("add a process to", path))
     }
 
     /// The processes in the group and in those below it, as the caller's pid namespace numbers them.

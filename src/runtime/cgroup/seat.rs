@@ -11,9 +11,9 @@ use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags};
 
+use super::Cgroup;
 use super::error::{Error, Result};
 use super::find::Version;
-use super::{Cgroup, file};
 
 /// The open files of a group that a process needs to get into it. Whoever opened them decides about permission.
 #[derive(Debug, Default)]
@@ -52,9 +52,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Io`].
     pub fn add_unified(&self, pid: i32) -> Result<()> {
-        let Some(hierarchy) = self.on.v2() else { return Ok(()) };
-        let path = self.dir(hierarchy).join("cgroup.procs");
-        file::write(&path, &pid.to_string()).map_err(Error::io("add a process to", path))
+        self.on.v2().map_or(Ok(()), |hierarchy| self.add_to(hierarchy, pid))
     }
 }
 
@@ -69,7 +67,8 @@ impl Seats {
     /// # Errors
     /// The kernel's reason, with the file.
     pub fn take(&self) -> std::result::Result<(), (PathBuf, std::io::Error)> {
-        for (path, mut tasks) in self.tasks.iter().map(|(path, tasks)| (path, tasks)) {
+        for (path, tasks) in &self.tasks {
+            let mut tasks = tasks;
             tasks.write_all(b"0").map_err(|e| (path.clone(), e))?;
         }
         Ok(())
