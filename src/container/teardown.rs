@@ -195,13 +195,14 @@ pub(super) fn sweep_one(env: &Environment, dir: &Path) -> Result<(), Error> {
 
 /// A directory without a record, whose maker is gone.
 fn sweep_half_made(env: &Environment, dir: &Path) -> Result<(), Error> {
-    let lock = dir.join("lock");
-    let free = match fs::File::open(&lock) {
+    // While nobody makes a directory: its maker is between making the lock and taking it otherwise.
+    let Some(_making) = env.containers.making(true)? else { return Ok(()) };
+    let free = match fs::File::open(dir.join("lock")) {
         Ok(file) => rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok(),
-        // Nobody makes a directory just now, so its maker is gone.
-        Err(_) => env.containers.making(true)?.is_some(),
+        Err(_) => true,
     };
-    if !free {
+    // It may have been finished, and left to a later start, since it was looked at.
+    if !free || Container::load(dir)?.is_some() {
         return Ok(());
     }
     // The name first: while the directory is there, the next sweep comes back to it.
