@@ -123,8 +123,18 @@ fn ask_udp(address: Ipv4Addr, port: u16) -> Option<String> {
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
     socket.send_to(b"?", (address, port)).ok()?;
     let mut buffer = [0; 64];
-    let length = socket.recv(&mut buffer).ok()?;
+    let length = receive(&socket, &mut buffer).ok()?;
     Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+}
+
+/// A datagram. A wait with a bound ends when a signal comes in, such as that of another test's child (signal(7)).
+pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match socket.recv(buffer) {
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
 }
 
 /// Another host, 192.0.2.2, joined to ours, 192.0.2.1, by a link named like the argument.

@@ -135,7 +135,7 @@ fn ask(server: SocketAddr, question: &[u8]) -> Vec<u8> {
     socket.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
     socket.send_to(question, server).unwrap();
     let mut buffer = [0; 4096];
-    let length = socket.recv(&mut buffer).unwrap();
+    let length = crate::network::tests::receive(&socket, &mut buffer).unwrap();
     buffer[..length].to_vec()
 }
 
