@@ -5,6 +5,7 @@ pub mod identity;
 pub mod mount;
 pub mod process;
 pub mod quota;
+pub mod release;
 pub mod seccomp;
 pub mod tree;
 pub mod userns;

@@ -73,9 +73,8 @@ pub fn preferred_form(forced: Option<Form>) -> (Form, String) {
     if let Err(e) = Context::open("erofs") {
         return (Form::Directory, format!("the kernel has no EROFS: {}", e.errno()));
     }
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim_end();
-    if version(release).is_some_and(|version| version >= FILE_BACKED) {
+    let release = crate::kernel::release::text();
+    if crate::kernel::release::version().is_some_and(|version| version >= FILE_BACKED) {
         (Form::File, format!("Linux {release} mounts EROFS from a file"))
     } else if Path::new("/dev/loop-control").exists() {
         (Form::Loop, format!("Linux {release} mounts EROFS from block devices only"))
@@ -89,24 +88,9 @@ pub fn preferred_form(forced: Option<Form>) -> (Form, String) {
     }
 }
 
-/// Major and minor number of a kernel release.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn releases_are_compared_as_numbers() {
-        assert_eq!(version("6.18.44-fc-v669"), Some((6, 18)));
-        assert_eq!(version("6.1.0-13-cloud-amd64"), Some((6, 1)));
-        assert_eq!(version("7.0-rc1"), Some((7, 0)));
-        assert_eq!(version("unknown"), None);
-        assert!(version("6.9.1").unwrap() < FILE_BACKED && version("10.0").unwrap() > FILE_BACKED);
-    }
 
     #[test]
     fn a_forced_form_is_taken() {

@@ -9,6 +9,7 @@ use oci_spec::runtime::{
 use serde::{Deserialize, Serialize};
 
 use crate::container::error::Error;
+use crate::kernel::release;
 
 /// A profile. What it does not know it refuses, as a condition that is overlooked would allow too much.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -100,9 +101,8 @@ impl Profile {
     /// # Errors
     /// When the kernel's version cannot be read.
     pub fn rules(&self, capabilities: &Capabilities) -> Result<LinuxSeccomp, Error> {
-        let release = rustix::system::uname().release().to_string_lossy().into_owned();
-        let kernel = version(&release).ok_or_else(|| {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, release);
+        let kernel = release::version().ok_or_else(|| {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, release::text());
             Error::System("read the kernel's version", source)
         })?;
         self.rules_for(&Facts { capabilities, machine: std::env::consts::ARCH, kernel })
@@ -155,7 +155,7 @@ impl Rule {
             for name in condition.caps.iter().flatten() {
                 capability(name).ok_or_else(|| format!("there is no capability '{name}' (at '{first}')"))?;
             }
-            if let Some(kernel) = condition.min_kernel.as_ref().filter(|k| version(k).is_none()) {
+            if let Some(kernel) = condition.min_kernel.as_ref().filter(|k| release::parse(k).is_none()) {
                 return Err(format!("'{kernel}' is not a version of the kernel (at '{first}')"));
             }
         }
@@ -205,18 +205,12 @@ impl Facts<'_> {
     }
 
     fn is_at_least(&self, kernel: &str) -> bool {
-        version(kernel).is_some_and(|wanted| self.kernel >= wanted)
+        release::parse(kernel).is_some_and(|wanted| self.kernel >= wanted)
     }
 }
 
 fn capability(name: &str) -> Option<Capability> {
     name.strip_prefix("CAP_")?.parse().ok()
-}
-
-/// Version and patch level at the beginning of a release, such as `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
