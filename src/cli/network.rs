@@ -126,7 +126,7 @@ struct Create {
     /// Accepted for Docker's sake: every container can join every network
     #[arg(long)]
     attachable: bool,
-    /// mtu=BYTES, bridge.name=LINK; for macvlan parent=LINK and mode=bridge|private|vepa|passthru
+    /// mtu=BYTES, bridge.name=LINK, bridge.direct=false (packets between containers pass the bridge); for macvlan parent=LINK and mode=bridge|private|vepa|passthru
     #[arg(short, long, value_name = "KEY=VALUE")]
     opt: Vec<String>,
     /// Add a label

@@ -31,6 +31,9 @@ pub struct Bridge {
     /// Nothing leads out of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub internal: bool,
+    /// Frames between its containers pass it, rather than go from link to link.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bridged: bool,
 }
 
 /// The IPv6 subnet of a bridge.
@@ -55,7 +58,16 @@ impl Bridge {
     pub fn of(subnet: Ipv4Net) -> Self {
         let subnet = subnet.trunc();
         let gateway = subnet.hosts().next().unwrap_or(subnet.addr());
-        Self { name: String::new(), subnet, gateway, mtu: None, range: None, ipv6: None, internal: false }
+        Self {
+            name: String::new(),
+            subnet,
+            gateway,
+            mtu: None,
+            range: None,
+            ipv6: None,
+            internal: false,
+            bridged: false,
+        }
     }
 }
 

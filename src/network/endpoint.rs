@@ -134,7 +134,7 @@ pub fn attach(
     let hairpin = !endpoint.ports.is_empty();
     let result = link::mark_port(&mut host, &name, &alias(&endpoint.label()), hairpin)
         .and_then(|()| link::find(&mut host, &name)?.ok_or_else(|| link::missing(&name)))
-        .and_then(|link| guard::guard(&mut host, &link, endpoint))
+        .and_then(|link| guard::guard(&mut host, &bridge, &link, endpoint))
         .and_then(|()| up(&mut inside));
     if result.is_err() {
         // The first failure says more than one of the clean-up.

@@ -202,6 +202,38 @@ fn containers_reach_each_other_and_leave_nothing() {
 }
 
 /// Whether bridged frames pass through the rules for routed packets; `None` where the kernel cannot.
+/// Whether one container still reaches another on a bridge that carries nothing but ARP.
+fn reaches_past(bridge: &Bridge) -> bool {
+    ensure_bridge(bridge).unwrap();
+    let (one, mut two) = (endpoint(bridge, 2, &[]), endpoint(bridge, 3, &[]));
+    let a = container(&one);
+    // The second of that address: the first one's link is gone.
+    drop(container(&two));
+    detach(None, &two).unwrap();
+    two.owner.push('b');
+    let b = container(&two);
+    serve(&b, 80);
+    within(&a, || assert_eq!(ask(two.address, 80).as_deref(), Some("10.99.0.2")));
+    run("nft add table bridge closed");
+    run("nft add chain bridge closed way { type filter hook forward priority 0 ; policy drop ; }");
+    run("nft add rule bridge closed way ether type arp accept");
+    let reached =
+        within(&a, || ask(two.address, 80)).is_some() && within(&a, || ask_udp(two.address, 80)).is_some();
+    // The host itself is no such endpoint.
+    within(&a, || run("ping -c 1 -W 2 10.99.0.1"));
+    reached
+}
+
+#[test]
+fn packets_go_from_link_to_link() {
+    if crate::kernel::release::version() < Some((6, 7)) {
+        eprintln!("skipped: Linux 6.7 is the first that counts such packets");
+        return;
+    }
+    isolated(|| assert!(reaches_past(&bridge())));
+    isolated(|| assert!(!reaches_past(&Bridge { bridged: true, ..bridge() })));
+}
+
 fn bridge_netfilter(on: bool) -> Option<()> {
     std::fs::write("/proc/sys/net/bridge/bridge-nf-call-iptables", if on { "1" } else { "0" }).ok()
 }

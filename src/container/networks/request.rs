@@ -40,6 +40,7 @@ pub struct NetworkRequest {
 /// Options by Docker's names and by short ones.
 const MTU: [&str; 2] = ["com.docker.network.driver.mtu", "mtu"];
 const LINK: [&str; 2] = ["com.docker.network.bridge.name", "bridge.name"];
+const DIRECT: [&str; 1] = ["bridge.direct"];
 const PARENT: [&str; 1] = ["parent"];
 const MODE: [&str; 2] = ["macvlan_mode", "mode"];
 
@@ -55,6 +56,7 @@ impl NetworkRequest {
         bridge.name = self.option(&LINK).cloned().unwrap_or_else(|| format!("lay-{}", &id[..10]));
         bridge.mtu = self.option(&MTU).map(|text| mtu(text)).transpose()?;
         bridge.internal = self.internal;
+        bridge.bridged = !self.option(&DIRECT).map_or(Ok(true), |text| yes_or_no(text))?;
         let wire = self.wire()?;
         Ok(Network {
             id,
@@ -78,7 +80,7 @@ impl NetworkRequest {
         match self.driver {
             Driver::Macvlan => known.extend(PARENT.iter().chain(&MODE)),
             Driver::Ptp => {}
-            _ => known.extend(LINK),
+            _ => known.extend(LINK.iter().chain(&DIRECT)),
         }
         if let Some(other) = self.options.keys().find(|key| !known.contains(&key.as_str())) {
             let reason = format!("driver {} knows {}", self.driver, known.join(", "));
@@ -158,6 +160,10 @@ impl NetworkRequest {
         }
         Ok(())
     }
+}
+
+fn yes_or_no(text: &str) -> Result<bool, Error> {
+    text.parse().map_err(|_| wrong("--opt", text, "bridge.direct is true or false"))
 }
 
 /// Bytes from the least that IPv4 (or, with room, IPv6) asks for to the most that the kernel takes.

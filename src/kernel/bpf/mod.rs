@@ -1,8 +1,10 @@
-//! Programs for the kernel (`bpf(2)`).
+//! Programs for the kernel, and maps that they read (`bpf(2)`).
 
 mod sys;
 
-pub use sys::load;
+pub use sys::{load, make_hash, map_of_program, put};
+
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// One instruction (`struct bpf_insn`).
 #[repr(C)]
@@ -63,6 +65,27 @@ impl Instruction {
             _ => 0x00,
         };
         Self::new(0x20 | size, 0, 0, 0, offset)
+    }
+    /// `BPF_STX | BPF_MEM | BPF_W`
+    pub fn store(dst: u8, offset: i16, src: u8) -> Instruction {
+        Self::new(0x63, dst, src, offset, 0)
+    }
+    /// `BPF_ALU64 | BPF_ADD | BPF_K`
+    pub fn add_to_pointer(dst: u8, value: i32) -> Instruction {
+        Self::new(0x07, dst, 0, 0, value)
+    }
+    /// `BPF_LD | BPF_DW | BPF_IMM` with `BPF_PSEUDO_MAP_FD`: the map's address. It takes two.
+    pub fn map(dst: u8, map: BorrowedFd<'_>) -> [Instruction; 2] {
+        const PSEUDO_MAP_FD: u8 = 1;
+        [Self::new(0x18, dst, PSEUDO_MAP_FD, 0, map.as_raw_fd()), Self::new(0, 0, 0, 0, 0)]
+    }
+    /// `BPF_JMP | BPF_CALL`: one of the kernel's functions (`enum bpf_func_id`). Its result is in register 0; 1 to 5 are lost.
+    pub fn call(function: i32) -> Instruction {
+        Self::new(0x85, 0, 0, 0, function)
+    }
+    /// `BPF_JMP | BPF_JEQ | BPF_K` with 0
+    pub fn jump_if_null(dst: u8) -> Instruction {
+        Self::new(0x15, dst, 0, 0, 0)
     }
     /// `BPF_JMP | BPF_JA`
     pub fn jump() -> Instruction {

@@ -10,7 +10,9 @@
 //! A frame that ends before what is looked at is let through: who gets it finds no address in it either.
 
 use std::net::Ipv6Addr;
+use std::os::fd::BorrowedFd;
 
+use super::direct;
 use crate::kernel::bpf::Instruction as I;
 use crate::network::endpoint::Endpoint;
 use crate::network::mac::Mac;
@@ -26,15 +28,15 @@ const ETHERNET: i32 = 14;
 const BEYOND: i32 = ETHERNET + 40;
 
 /// An instruction, a jump to a label, or a label.
-enum Step {
+pub(super) enum Step {
     Do(I),
     Jump(I, &'static str),
     Label(&'static str),
 }
 use Step::{Do, Jump, Label};
 
-/// The program for an endpoint.
-pub(super) fn program(endpoint: &Endpoint) -> Vec<I> {
+/// The program for an endpoint. What passes goes the ways of the map, if there is one ([`direct`]).
+pub(super) fn program(endpoint: &Endpoint, ways: Option<BorrowedFd<'_>>) -> Vec<I> {
     let mac = endpoint.mac;
     let mut steps =
         vec![Do(I::copy_pointer(6, 1)), Do(I::load(0, 6, TAGGED)), Jump(I::jump_unless_equal(0, 0), "drop")];
@@ -49,7 +51,7 @@ pub(super) fn program(endpoint: &Endpoint) -> Vec<I> {
     let address = u32::from(endpoint.address).cast_signed();
     steps.push(Label("ipv4"));
     steps.push(Do(I::frame(4, ETHERNET + 12)));
-    steps.push(Jump(I::jump_if_equal(0, address), "pass"));
+    steps.push(Jump(I::jump_if_equal(0, address), "packet"));
     steps.push(Jump(I::jump(), "drop"));
     steps.push(Label("arp"));
     steps.extend(has_mac(ETHERNET + 8, mac));
@@ -60,6 +62,8 @@ pub(super) fn program(endpoint: &Endpoint) -> Vec<I> {
     if let Some(address) = endpoint.address6 {
         steps.extend(ipv6(address, link_local(mac)));
     }
+    steps.push(Label("packet"));
+    steps.extend(ways.map(direct::steps).into_iter().flatten());
     steps.extend([Label("pass"), Do(I::set(0, PASS)), Do(I::exit())]);
     steps.extend([Label("drop"), Do(I::set(0, DROP)), Do(I::exit())]);
     assemble(&steps)
@@ -93,7 +97,7 @@ fn ipv6(address: Ipv6Addr, link_local: Ipv6Addr) -> Vec<Step> {
     // Headers that would hide what follows.
     steps.push(Jump(I::jump_if_equal(0, libc::IPPROTO_ROUTING), "drop"));
     steps.push(Jump(I::jump_if_equal(0, libc::IPPROTO_DSTOPTS), "drop"));
-    steps.push(Jump(I::jump(), "pass"));
+    steps.push(Jump(I::jump(), "packet"));
     steps.push(Label("icmp"));
     steps.push(Do(I::frame(1, BEYOND)));
     for forbidden in [ROUTER_ADVERTISEMENT, REDIRECT] {
@@ -239,7 +243,7 @@ mod tests {
 
     #[test]
     fn only_its_own_addresses_pass() {
-        let program = program(&endpoint(false));
+        let program = program(&endpoint(false), None);
         let may = |frame: Vec<u8>| passes(&program, &frame);
         assert!(may(frame(MAC, 0x0800, &ipv4([10, 1, 0, 2]))));
         assert!(!may(frame(OTHER, 0x0800, &ipv4([10, 1, 0, 2]))));
@@ -258,7 +262,7 @@ mod tests {
 
     #[test]
     fn ipv6_passes_where_it_is() {
-        let program = program(&endpoint(true));
+        let program = program(&endpoint(true), None);
         let may = |payload: Vec<u8>| passes(&program, &frame(MAC, 0x86dd, &payload));
         let local = "fe80::42:aff:fe01:2";
         for own in ["fd00::2", local, "::"] {

@@ -51,6 +51,43 @@ fn a_network_is_made_told_about_and_removed() {
 }
 
 #[test]
+fn packets_pass_the_bridge_where_that_is_asked_for() {
+    let lay = Lay::new();
+    lay.run(&["network", "create", "--opt", "bridge.direct=no", "odd"])
+        .fails(1, "bridge.direct is true or false");
+    for (network, direct) in [("short", "true"), ("long", "false")] {
+        lay.ok(&["network", "create", "--opt", &format!("bridge.direct={direct}"), network]);
+        for n in ["1", "2"] {
+            let name = format!("{network}{n}");
+            lay.ok(&["run", "-d", "--name", &name, "--network", network, "busybox", "sleep", "1000"]);
+        }
+        let (one, two) = (format!("{network}1"), format!("{network}2"));
+        let index = lay.ok(&["exec", &two, "cat", "/sys/class/net/eth0/iflink"]);
+        let links = crate::support::output("ip", &["-o", "link", "show"]);
+        let line = links.lines().find(|line| line.starts_with(&format!("{index}: "))).unwrap();
+        let link = line.split([' ', '@']).nth(1).unwrap().to_owned();
+        // What the host sends to the second container.
+        let sent = || -> u64 {
+            let file = format!("/sys/class/net/{link}/statistics/tx_packets");
+            std::fs::read_to_string(file).unwrap().trim().parse().unwrap()
+        };
+        let ping = |count| lay.ok(&["exec", &one, "ping", "-q", "-i", "0.01", "-c", count, "-W", "5", &two]);
+        ping("1");
+        let before = sent();
+        ping("100");
+        let passed = sent() - before;
+        // The host sends a few of its own.
+        if direct == "true" && crate::support::kernel() >= (6, 7) {
+            assert!(passed < 50, "{passed} packets passed the bridge");
+        } else {
+            assert!(passed >= 100, "{passed} of 100 packets passed the bridge");
+        }
+        let received = lay.ok(&["stats", "--no-stream", "--format", "{{.NetIO}}", &two]);
+        assert!(received.contains("kB"), "they are counted: {received}");
+    }
+}
+
+#[test]
 fn subnets_do_not_overlap() {
     let lay = Lay::new();
     let net = lay.net();

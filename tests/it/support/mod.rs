@@ -36,6 +36,13 @@ pub fn within_netns<T: Send>(pid: i32, work: impl FnOnce() -> T + Send) -> T {
     })
 }
 
+/// Major and minor number of the kernel.
+pub fn kernel() -> (u32, u32) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split(['.', '-']).map(|n| n.parse().unwrap_or(0));
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
 /// Runs a program that must succeed; its standard output.
 pub fn output(program: &str, args: &[&str]) -> String {
     let output = std::process::Command::new(program).args(args).output();
