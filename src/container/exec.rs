@@ -56,7 +56,7 @@ pub fn exec(env: &Environment, container: &Container, options: &ExecOptions) -> 
     Ok(code)
 }
 
-/// What is to be known of a container that is joined.
+/// What is to be known of a container that is joined. Where its root is the host's, this program is started once more.
 fn joinable(container: &Container) -> Result<(Running, Spec), Error> {
     let running = container.require_running()?;
     if container.state()? == State::Paused {
@@ -64,7 +64,14 @@ fn joinable(container: &Container) -> Result<(Running, Spec), Error> {
     }
     let missing = || Error::NotRunning(container.record.name.clone());
     let spec = read_json(&container.path("config.json"))?.ok_or_else(missing)?;
+    if !own_users(&running) {
+        crate::runtime::protect_binary()?;
+    }
     Ok((running, spec))
+}
+
+fn own_users(running: &Running) -> bool {
+    running.maps.is_some() || running.nested
 }
 
 /// Starts a process in a running container, in the background: the process, and what it prints to stdout and stderr.
@@ -99,7 +106,7 @@ fn target<'a>(container: &'a Container, running: &'a Running, spec: &'a Spec) ->
     Target {
         pid: running.process.pid,
         cgroup: Some(running.cgroup.as_str()).filter(|path| !path.is_empty()),
-        own_users: running.maps.is_some() || running.nested,
+        own_users: own_users(running),
         preserve_fds: 0,
         id: &container.record.id,
         bundle: &container.dir,

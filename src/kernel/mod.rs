@@ -1,5 +1,6 @@
 //! Thin safe wrappers over system calls that `rustix` and `nix` lack.
 
+pub mod binary;
 pub mod bpf;
 pub mod identity;
 pub mod mount;

@@ -18,6 +18,9 @@ pub fn exec(containers: &Containers, command: &Exec, log: &Log) -> Result<u8, Er
     if !matches!(status, Status::Running | Status::Created) {
         return Err(Error::Status { what: "exec in", id: command.id.clone(), status: status.name() });
     }
+    if !container.record.own_users {
+        runtime::protect_binary()?;
+    }
     let spec = container.spec()?;
     let process = process(&spec, command, log)?;
     let record = &container.record;

@@ -104,9 +104,16 @@ impl Channel {
         let mut data = vec![0; MAX_MESSAGE];
         let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
-        let received = retry(|| {
-            recvmsg(&self.0, &mut [IoSliceMut::new(&mut data)], &mut control, RecvFlags::CMSG_CLOEXEC)
-        });
+        let mut receive = || {
+            retry(|| {
+                recvmsg(&self.0, &mut [IoSliceMut::new(&mut data)], &mut control, RecvFlags::CMSG_CLOEXEC)
+            })
+        };
+        // An end that closes with messages unread says so once, and before what it sent itself.
+        let received = match receive() {
+            Err(Errno::CONNRESET) => receive(),
+            received => received,
+        };
         let bytes = match received {
             Ok(message) => message.bytes,
             Err(Errno::CONNRESET) => 0,

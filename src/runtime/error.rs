@@ -17,6 +17,9 @@ pub enum Error {
     /// The specification asks for something that this kernel or this version cannot do.
     #[error("{0} is not supported here")]
     Unsupported(String),
+    /// This program could not be kept from who can see it inside.
+    #[error("cannot keep this program from being written by the container")]
+    Binary(#[source] crate::kernel::mount::Error),
     /// The namespaces could not be made.
     #[error("cannot create the container's namespaces")]
     Clone(#[source] io::Error),

@@ -16,6 +16,7 @@ use super::plan::ProcessPlan;
 use super::process::Process;
 use super::seccomp::Agent;
 use super::{Io, host};
+use crate::kernel::binary;
 use crate::kernel::process::Cloned;
 
 /// The container that is joined.
@@ -35,6 +36,15 @@ pub struct Target<'a> {
     pub bundle: &'a Path,
     /// Its rules for system calls.
     pub seccomp: Option<&'a LinuxSeccomp>,
+}
+
+/// Before a container is joined whose root is the host's: starts this program anew from where it cannot be written, unless it
+/// was already. Nothing may have been done before that cannot be done twice.
+///
+/// # Errors
+/// [`Error::Binary`].
+pub fn protect_binary() -> Result<(), Error> {
+    binary::protect().map_err(Error::Binary)
 }
 
 /// Runs a process in all namespaces and the control group of a container; with the master of its terminal where it gets

@@ -33,7 +33,7 @@ use rustix::termios::Winsize;
 pub use bundle::Directory;
 pub use create::{Create, Created, create};
 pub use error::Error;
-pub use exec::{Target, exec};
+pub use exec::{Target, exec, protect_binary};
 pub use gate::Gate;
 pub use hook::Subject;
 pub use process::Process;

@@ -86,6 +86,13 @@ impl Namespaces {
         self.new & (flag.bits() as u32 as u64) != 0
     }
 
+    /// Whether it has another namespace of this type than its runtime: a new one, or an existing one that is not this process's
+    /// own under another name.
+    pub fn apart(&self, flag: CloneFlags) -> bool {
+        let made = self.has(flag) || self.later.contains(flag);
+        made || self.join.iter().any(|(path, joined)| *joined == flag && !is_own(path, flag))
+    }
+
     /// Whether it has another user namespace than its runtime.
     pub fn own_users(&self) -> bool {
         self.has(CloneFlags::CLONE_NEWUSER) || self.user.is_some()
@@ -185,6 +192,14 @@ fn open(path: &PathBuf) -> Result<File, Error> {
 
 fn enter(namespace: &File, path: &std::path::Path, flag: CloneFlags) -> Result<(), Error> {
     setns(namespace.as_fd(), flag).map_err(|e| Error::Namespace { path: path.into(), source: e.into() })
+}
+
+/// Whether this file is the namespace that this process is in. One that cannot be found cannot be entered either, which tells
+/// more.
+fn is_own(path: &std::path::Path, flag: CloneFlags) -> bool {
+    let same = |a: rustix::fs::Stat, b: rustix::fs::Stat| (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino);
+    let own = rustix::fs::stat(format!("/proc/self/ns/{}", file_of(flag)));
+    rustix::fs::stat(path).ok().zip(own.ok()).is_some_and(|(a, b)| same(a, b))
 }
 
 fn flag_of(kind: LinuxNamespaceType) -> CloneFlags {

@@ -72,6 +72,7 @@ impl Plan {
         let mut namespaces = Namespaces::parse(linux.namespaces().as_deref().unwrap_or_default())?;
         namespaces.set_time_offsets(&time_offsets(linux));
         refuse(spec, linux)?;
+        names_apart(spec, &namespaces)?;
         let own_users = namespaces.own_users();
         let mappings = |list: &Option<Vec<LinuxIdMapping>>| match own_users {
             true => list.clone().unwrap_or_default(),
@@ -90,7 +91,7 @@ impl Plan {
             read_only_root: spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false),
             hostname: spec.hostname().clone(),
             domainname: spec.domainname().clone(),
-            sysctls: sysctls(linux)?,
+            sysctls: sysctls(linux, &namespaces)?,
             cgroup: linux.cgroups_path().as_ref().map(|path| path.to_string_lossy().into_owned()),
             resources: linux.resources().clone().unwrap_or_default(),
             devices,
@@ -192,14 +193,38 @@ fn personality(linux: &Linux) -> Option<Persona> {
     })
 }
 
-/// Kernel parameters of namespaces that the container may set: `net.*` and those of IPC and UTS (sysctl(2)).
-fn sysctls(linux: &Linux) -> Result<Vec<(PathBuf, String)>, Error> {
+/// Names of the host are the host's to set.
+fn names_apart(spec: &Spec, namespaces: &Namespaces) -> Result<(), Error> {
+    let names = [("hostname", spec.hostname()), ("domainname", spec.domainname())];
+    match names.into_iter().find(|(_, name)| name.as_ref().is_some_and(|name| !name.is_empty())) {
+        Some((field, _)) if !namespaces.apart(CloneFlags::CLONE_NEWUTS) => {
+            let reason = "it would be the host's: there is no UTS namespace of its own".to_string();
+            Err(Error::Spec { field, reason })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Kernel parameters that a container may set where the namespace they belong to is not the host's: `net.*` and those of IPC and
+/// UTS (sysctl(2)).
+fn sysctls(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<(PathBuf, String)>, Error> {
+    let own = [
+        ("net.", CloneFlags::CLONE_NEWNET, "network"),
+        ("kernel.msg", CloneFlags::CLONE_NEWIPC, "IPC"),
+        ("kernel.sem", CloneFlags::CLONE_NEWIPC, "IPC"),
+        ("kernel.shm", CloneFlags::CLONE_NEWIPC, "IPC"),
+        ("fs.mqueue.", CloneFlags::CLONE_NEWIPC, "IPC"),
+        ("kernel.domainname", CloneFlags::CLONE_NEWUTS, "UTS"),
+    ];
     let mut list = Vec::new();
     for (key, value) in linux.sysctl().iter().flatten() {
-        let own = ["net.", "kernel.msg", "kernel.sem", "kernel.shm", "fs.mqueue.", "kernel.domainname"];
-        if !own.iter().any(|prefix| key.starts_with(prefix)) || key.contains('/') || key.contains("..") {
-            let reason = format!("{key} is not a parameter of a namespace");
-            return Err(Error::Spec { field: "linux.sysctl", reason });
+        let bad = |reason| Err(Error::Spec { field: "linux.sysctl", reason });
+        let kind = own.iter().find(|(prefix, ..)| key.starts_with(prefix));
+        let Some((_, flag, name)) = kind.filter(|_| !key.contains('/') && !key.contains("..")) else {
+            return bad(format!("{key} is not a parameter of a namespace"));
+        };
+        if !namespaces.apart(*flag) {
+            return bad(format!("{key} would be the host's: there is no {name} namespace of its own"));
         }
         list.push((PathBuf::from("/proc/sys").join(key.replace('.', "/")), value.clone()));
     }
@@ -357,10 +382,23 @@ mod tests {
 
     #[test]
     fn a_parameter_of_the_whole_machine_is_refused() {
-        for key in ["kernel.panic", "vm.swappiness", "net.ipv4/../../kernel/panic"] {
+        let namespaces = |spec: &Spec| {
+            let list = spec.linux().as_ref().and_then(|linux| linux.namespaces().clone());
+            Namespaces::parse(&list.unwrap_or_default()).unwrap()
+        };
+        let all = namespaces(&default_spec());
+        let none = Namespaces::parse(&[]).unwrap();
+        let linux = |key: &str| {
             let mut linux = default_spec().linux().clone().unwrap();
             linux.set_sysctl(Some([(key.to_string(), "1".to_string())].into()));
-            assert!(sysctls(&linux).is_err(), "{key}");
+            linux
+        };
+        for key in ["kernel.panic", "vm.swappiness", "net.ipv4/../../kernel/panic"] {
+            assert!(sysctls(&linux(key), &all).is_err(), "{key}");
+        }
+        for key in ["net.ipv4.ip_forward", "kernel.shmmax", "fs.mqueue.msg_max", "kernel.domainname"] {
+            assert!(sysctls(&linux(key), &all).is_ok(), "{key}");
+            assert!(sysctls(&linux(key), &none).is_err(), "{key} of the host");
         }
     }
 

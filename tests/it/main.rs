@@ -26,6 +26,7 @@ mod memory;
 mod network;
 mod networks;
 mod oci;
+mod oci_attacks;
 mod options;
 mod peers;
 mod pull;

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use crate::support::{Lay, eventually, output, with_docker};
 
 /// A bundle of busybox, and the runtime with a state directory of its own.
-struct Bundle {
-    lay: Lay,
-    path: PathBuf,
+pub struct Bundle {
+    pub lay: Lay,
+    pub path: PathBuf,
 }
 
 impl Bundle {
-    fn new() -> Bundle {
+    pub fn new() -> Bundle {
         let lay = Lay::new();
         let path = lay.dir().join("bundle");
         std::fs::create_dir_all(path.join("rootfs")).unwrap();
@@ -27,28 +27,28 @@ impl Bundle {
         bundle
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.lay.command(&["oci", "--root"]);
         command.arg(self.lay.dir().join("oci")).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
+    pub fn ok(&self, args: &[&str]) -> String {
         let out = self.command(args).output().unwrap();
         assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8_lossy(&out.stdout).trim_end().to_string()
     }
 
     #[track_caller]
-    fn fails(&self, args: &[&str], why: &str) {
+    pub fn fails(&self, args: &[&str], why: &str) {
         let out = self.command(args).output().unwrap();
         let stderr = String::from_utf8_lossy(&out.stderr);
         assert!(!out.status.success() && stderr.contains(why), "{args:?}: {stderr}");
     }
 
     /// Writes config.json: a shell script, and what `change` makes of the specification.
-    fn configure(&self, script: &str, change: impl FnOnce(&mut Value)) {
+    pub fn configure(&self, script: &str, change: impl FnOnce(&mut Value)) {
         let path = self.path.join("config.json");
         let mut spec: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         spec["process"]["args"] = json!(["sh", "-c", script]);
@@ -60,17 +60,17 @@ impl Bundle {
         std::fs::write(path, spec.to_string()).unwrap();
     }
 
-    fn bundle(&self) -> &str {
+    pub fn bundle(&self) -> &str {
         self.path.to_str().unwrap()
     }
 
-    fn status(&self, id: &str) -> String {
+    pub fn status(&self, id: &str) -> String {
         let state: Value = serde_json::from_str(&self.ok(&["state", id])).unwrap();
         state["status"].as_str().unwrap().to_string()
     }
 
     /// Creates a container whose output goes to a file.
-    fn create(&self, id: &str) -> PathBuf {
+    pub fn create(&self, id: &str) -> PathBuf {
         let out = self.lay.dir().join(format!("{id}.out"));
         let file = std::fs::File::create(&out).unwrap();
         let mut command = self.command(&["create", "--bundle", self.bundle(), id]);
@@ -476,4 +476,23 @@ fn podman_drives_it() {
     };
     eventually("podman's helper has ended", || left() == 0);
     let _ = Command::new("umount").args(["-l", &root]).stderr(Stdio::null()).status();
+}
+
+#[test]
+fn home_is_the_user_s() {
+    let bundle = Bundle::new();
+    let passwd = bundle.path.join("rootfs/etc/passwd");
+    std::fs::write(&passwd, "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n").unwrap();
+    bundle.configure("echo $HOME; sleep 100", |_| ());
+    let out = bundle.create("home");
+    bundle.ok(&["start", "home"]);
+    eventually("it runs", || std::fs::read_to_string(&out).unwrap() == "/root\n");
+    let home = |flags: &[&str]| bundle.ok(&[&["exec"], flags, &["home", "sh", "-c", "echo $HOME"]].concat());
+    assert_eq!(home(&["-u", "1000"]), "/home/alice");
+    assert_eq!(home(&["-u", "7"]), "/");
+    assert_eq!(home(&["-e", "HOME=/tmp"]), "/tmp");
+    std::fs::remove_file(&passwd).unwrap();
+    output("mkfifo", &[passwd.to_str().unwrap()]);
+    assert_eq!(home(&[]), "/", "a pipe is not waited for");
+    bundle.ok(&["delete", "--force", "home"]);
 }

@@ -1,13 +1,14 @@
 //! The container's mounts: made detached, attached below the new root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::sched::CloneFlags;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, symlinkat};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, symlinkat};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags as Attr, MountPropagationFlags, MoveMountFlags, UnmountFlags};
 
+use super::places::{above, check_proc, directory, open, target};
 use super::{Named, Outcome};
 use crate::kernel::mount::{self, Change, Context};
 use crate::runtime::cgroupfs::CgroupFs;
@@ -33,7 +34,7 @@ pub(super) fn make(plan: &Plan, cgroups: &[CgroupFs]) -> Outcome<Vec<Made>> {
         let step = || format!("make the file system for {}", mount.destination.display());
         match &mount.kind {
             Kind::New(kind) => made.push(Made::One(new(kind, mount).step(step)?)),
-            Kind::Cgroup => made.push(cgroup(mount, cgroups)?),
+            Kind::Cgroup => made.push(cgroup(mount, cgroups, own_group(plan))?),
             Kind::Bind { .. } | Kind::Dev => made.extend(of_host(plan, mount)?.map(Made::One)),
         }
     }
@@ -64,7 +65,15 @@ fn new(kind: &str, mount: &MountPlan) -> Result<OwnedFd, mount::Error> {
     context.mount(mount.set)
 }
 
-fn cgroup(mount: &MountPlan, cgroups: &[CgroupFs]) -> Outcome<Made> {
+/// Where the container's own group is, unless a cgroup namespace shows it as the root.
+fn own_group(plan: &Plan) -> Option<&Path> {
+    let group = plan.cgroup.as_deref().filter(|_| !plan.namespaces.apart(CloneFlags::CLONE_NEWCGROUP));
+    group.map(|path| Path::new(path.trim_start_matches('/')))
+}
+
+/// `/sys/fs/cgroup`. With v1's hierarchies, `own` is all of each that is shown: other groups are nobody's business, limits are
+/// looked for at the top, and in a user namespace there could be no new mount of what belongs to the host.
+fn cgroup(mount: &MountPlan, cgroups: &[CgroupFs], own: Option<&Path>) -> Outcome<Made> {
     let step = || format!("mount control groups at {}", mount.destination.display());
     if let [CgroupFs { directory, v2: true, .. }] = cgroups
         && directory.is_empty()
@@ -83,9 +92,24 @@ fn cgroup(mount: &MountPlan, cgroups: &[CgroupFs]) -> Outcome<Made> {
                 symlinkat(&fs.directory, &tmpfs, controller).step(step)?;
             }
         }
-        below.push((fs.directory.clone(), cgroup_fs(fs, mount.set).step(step)?));
+        let made = match own {
+            Some(own) => of_group(fs, own, mount.set).step(step)?,
+            None => Some(cgroup_fs(fs, mount.set).step(step)?),
+        };
+        below.extend(made.map(|made| (fs.directory.clone(), made)));
     }
     Ok(Made::Cgroups(tmpfs, below))
+}
+
+/// One group of a hierarchy, if there is one of that name in it.
+fn of_group(fs: &CgroupFs, group: &Path, set: Attr) -> Result<Option<OwnedFd>, mount::Error> {
+    let path = Path::new("/sys/fs/cgroup").join(&fs.directory).join(group);
+    let group = match mount::clone_at(CWD, &path, false) {
+        Err(e) if e.errno() == Errno::NOENT => return Ok(None),
+        group => group?,
+    };
+    set_attributes(&group, set)?;
+    Ok(Some(group))
 }
 
 fn cgroup_fs(fs: &CgroupFs, attributes: Attr) -> Result<OwnedFd, mount::Error> {
@@ -133,19 +157,16 @@ pub(super) fn enter_root(plan: &Plan, provided: Vec<OwnedFd>, made: Vec<Made>) -
 /// Makes a device where the specification brings a `/dev` of its own.
 fn device(device: &DevicePlan) -> Outcome<()> {
     let step = || format!("make the device {}", device.path.display());
-    if let Some(parent) = device.path.parent() {
-        std::fs::create_dir_all(parent).step(step)?;
-    }
+    let (parent, name) = above(&device.path).step(step)?;
     let mode = Mode::from_raw_mode(device.mode & 0o7777);
     let number = rustix::fs::makedev(device.major, device.minor);
-    match rustix::fs::mknodat(CWD, &device.path, device.kind, mode, number) {
+    match rustix::fs::mknodat(&parent, name, device.kind, mode, number) {
         Err(Errno::EXIST) => return Ok(()),
         result => result.step(step)?,
     }
     let owner = (rustix::fs::Uid::from_raw(device.uid), rustix::fs::Gid::from_raw(device.gid));
-    rustix::fs::chownat(CWD, &device.path, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)
-        .step(step)?;
-    rustix::fs::chmodat(CWD, &device.path, mode, AtFlags::empty()).step(step)
+    rustix::fs::chownat(&parent, name, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW).step(step)?;
+    rustix::fs::chmodat(&parent, name, mode, AtFlags::empty()).step(step)
 }
 
 /// Gives the root the propagation that was asked for.
@@ -210,6 +231,7 @@ fn attach(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
     let step = || format!("mount at {}", destination.display());
     let directory = directory(fd).step(step)?;
     let target = target(destination, directory)?;
+    check_proc(fd, &target, destination)?;
     if mount.copy_up && directory {
         crate::kernel::tree::copy(&target, fd).step(step)?;
     }
@@ -244,44 +266,10 @@ pub(super) fn put(mount: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
     rustix::mount::move_mount(mount, "", target, "", flags)
 }
 
-/// Opens what is mounted upon, made if it is missing. No path leads through a magic link, and none to `/proc` or `/sys`
-/// through any link, so that an image cannot have them mounted elsewhere.
-fn target(path: &Path, directory: bool) -> Outcome<OwnedFd> {
-    let step = || format!("open the mount point {}", path.display());
-    match open(path) {
-        Err(Errno::NOENT) => {}
-        result => return result.step(step),
-    }
-    let make = || -> std::io::Result<()> {
-        if directory {
-            return std::fs::create_dir_all(path);
-        }
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent)?;
-        }
-        std::fs::File::create_new(path).map(drop)
-    };
-    make().step(|| format!("make the mount point {}", path.display()))?;
-    open(path).step(step)
-}
-
-pub(super) fn open(path: &Path) -> Result<OwnedFd, Errno> {
-    let strict = [Path::new("/proc"), Path::new("/sys")].contains(&path);
-    let mut resolve = ResolveFlags::NO_MAGICLINKS;
-    resolve.set(ResolveFlags::NO_SYMLINKS, strict);
-    rustix::fs::openat2(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
-}
-
 /// An empty directory that cannot be written.
 pub(super) fn empty() -> Result<OwnedFd, mount::Error> {
     let context = Context::open("tmpfs")?;
     context.string("mode", "755")?;
     let quiet = Attr::MOUNT_ATTR_NOSUID | Attr::MOUNT_ATTR_NODEV | Attr::MOUNT_ATTR_NOEXEC;
     context.mount(quiet | Attr::MOUNT_ATTR_RDONLY)
-}
-
-/// Whether an open file is a directory.
-pub(super) fn directory(fd: impl AsFd) -> Result<bool, Errno> {
-    let stat = rustix::fs::statat(fd, "", AtFlags::EMPTY_PATH)?;
-    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }

@@ -39,6 +39,7 @@ fn enter_and_execute(
     let (own_users, preserve_fds) = (target.own_users, target.preserve_fds);
     // This process is in the control group, so that its child is born there.
     expect(channel, |m| matches!(m, Message::Mapped))?;
+    super::run::hide()?;
     let mut all =
         Ns::MOUNT | Ns::CONTROL_GROUP | Ns::HOST_NAME_AND_NIS_DOMAIN_NAME | Ns::INTER_PROCESS_COMMUNICATION;
     all |= Ns::PROCESS_ID | Ns::NETWORK;

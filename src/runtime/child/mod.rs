@@ -4,11 +4,16 @@
 
 mod attach;
 mod console;
+mod home;
 mod identity;
 pub(super) mod join;
 mod paths;
+mod places;
 mod reaper;
 mod run;
+
+use std::io::Write;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::process::Signal;
@@ -211,7 +216,16 @@ fn names(plan: &Plan) -> Outcome<()> {
         rustix::system::setdomainname(name.as_bytes()).step(|| format!("set the domain name {name}"))?;
     }
     for (path, value) in &plan.sysctls {
-        std::fs::write(path, value).step(|| format!("write {value} to {}", path.display()))?;
+        write_proc(path, value).step(|| format!("write {value} to {}", path.display()))?;
     }
     Ok(())
+}
+
+/// Writes to a file of `/proc`, if it is the kernel's.
+pub(super) fn write_proc(path: &Path, value: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).open(path)?;
+    if !places::is_proc(&file)? {
+        return Err(Errno::XDEV.into());
+    }
+    file.write_all(value.as_bytes())
 }

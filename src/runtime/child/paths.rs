@@ -3,10 +3,12 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use rustix::fs::{AtFlags, FileType, makedev};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags as Attr;
 
-use super::attach::{directory, empty, open, put};
+use super::attach::{empty, put};
+use super::places::{directory, open};
 use super::{Named, Outcome};
 use crate::kernel::mount::{Change, clone_at, set_attributes};
 use crate::runtime::plan::Plan;
@@ -52,7 +54,7 @@ fn mask(path: &Path, nothing: &mut Option<OwnedFd>) -> Outcome<()> {
     let step = || format!("mask {}", path.display());
     let Some(target) = existing(path)? else { return Ok(()) };
     if !directory(&target).step(step)? {
-        let null = open(Path::new("/dev/null")).step(step)?;
+        let null = null().step(|| format!("mask {}: /dev/null is something else", path.display()))?;
         let clone = clone_at(null.as_fd(), Path::new(""), false).step(step)?;
         return put(&clone, &target).step(step);
     }
@@ -68,4 +70,12 @@ fn mask(path: &Path, nothing: &mut Option<OwnedFd>) -> Outcome<()> {
             Ok(())
         }
     }
+}
+
+/// `/dev/null`, and nothing that the container put in its place.
+fn null() -> Result<OwnedFd, Errno> {
+    let null = open(Path::new("/dev/null"))?;
+    let stat = rustix::fs::statat(&null, "", AtFlags::EMPTY_PATH)?;
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    if is_device && stat.st_rdev == makedev(1, 3) { Ok(null) } else { Err(Errno::NODEV) }
 }

@@ -10,7 +10,9 @@ use std::path::Path;
 use rustix::fs::{Access, AtFlags, CWD};
 use rustix::io::Errno;
 
-use super::{Named, Outcome, become_user, end_with_parent};
+use super::home::with_home;
+use super::places::make_directory;
+use super::{Named, Outcome, become_user, end_with_parent, write_proc};
 use crate::kernel::process::{close_on_exec_from, execve, reset_signals};
 use crate::runtime::channel::{Channel, Failure, Message, Step};
 use crate::runtime::plan::ProcessPlan;
@@ -30,6 +32,8 @@ pub(super) fn execute(
     channel: &Channel,
     preserve_fds: u32,
 ) -> Outcome<Infallible> {
+    hide()?;
+    let env = with_home(&process.env, process.uid);
     label(process)?;
     become_user(process)?;
     rustix::process::chdir(&process.cwd)
@@ -45,12 +49,19 @@ pub(super) fn execute(
         step: Step::Execute(command.to_string_lossy().into_owned()),
         errno: errno.raw_os_error(),
     };
-    let path = find(command, &process.env).map_err(failed)?;
+    let path = find(command, &env).map_err(failed)?;
     refuse_own(&path).map_err(failed)?;
     if let Some(program) = &process.seccomp {
         filter(program, channel)?;
     }
-    Err(failed(execve(&path, &process.args, &process.env)))
+    Err(failed(execve(&path, &process.args, &env)))
+}
+
+/// Keeps other processes of the container from what this one still is and has, until the command is executed: its memory, its
+/// descriptors and, by `/proc/PID/exe`, the runtime's own binary.
+pub(super) fn hide() -> Outcome<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
+        .step(|| "keep others out of its memory".to_string())
 }
 
 /// What the security modules of the kernel are to make of the command.
@@ -59,11 +70,11 @@ fn label(process: &ProcessPlan) -> Outcome<()> {
         nix::sys::personality::set(personality).step(|| "set the personality".to_string())?;
     }
     if let Some(profile) = &process.apparmor {
-        std::fs::write("/proc/thread-self/attr/apparmor/exec", format!("exec {profile}"))
+        write_proc(Path::new("/proc/thread-self/attr/apparmor/exec"), &format!("exec {profile}"))
             .step(|| format!("take the AppArmor profile {profile}"))?;
     }
     if let Some(context) = &process.selinux {
-        std::fs::write("/proc/thread-self/attr/exec", context)
+        write_proc(Path::new("/proc/thread-self/attr/exec"), context)
             .step(|| format!("take the SELinux label {context}"))?;
     }
     Ok(())
@@ -85,9 +96,9 @@ fn filter(program: &Program, channel: &Channel) -> Outcome<()> {
 
 /// A missing working directory is made, as Docker does.
 pub(super) fn make_cwd(cwd: &Path) -> Outcome<()> {
-    match std::fs::create_dir_all(cwd) {
+    match make_directory(cwd) {
         // Whether it can be used is seen when the user changes to it.
-        Err(e) if matches!(e.raw_os_error(), Some(libc::EROFS | libc::EACCES)) => Ok(()),
+        Err(Errno::ROFS | Errno::ACCESS) => Ok(()),
         result => result.step(|| format!("make the working directory {}", cwd.display())),
     }
 }
