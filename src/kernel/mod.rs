@@ -2,6 +2,7 @@
 
 pub mod bpf;
 pub mod identity;
+pub mod memory;
 pub mod mount;
 pub mod process;
 pub mod quota;
