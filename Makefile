@@ -46,5 +46,5 @@ fuzz:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	if command -v shellcheck >/dev/null; then shellcheck -x scripts/* benches/run benches/build benches/logs benches/network benches/large-image tests/vm/run .ci/run; fi
+	if command -v shellcheck >/dev/null; then shellcheck -x scripts/* benches/run benches/build benches/detached benches/logs benches/network benches/large-image tests/vm/run .ci/run; fi
 	if command -v cargo-deny >/dev/null; then cargo deny check licenses bans sources; fi

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use super::error::Error;
@@ -16,6 +16,7 @@ use super::monitor::{Door, Hub, Wish};
 use super::record::Container;
 use super::streams::Streams;
 use super::terminal::copy_window_size;
+use crate::kernel::memory::poll_lean;
 use crate::runtime::Process;
 
 /// Bytes moved at a time.
@@ -221,7 +222,7 @@ impl<'a> Pump<'a> {
         });
         let (roles, mut fds): (Vec<Role>, Vec<PollFd<'_>>) = set.into_iter().unzip();
         loop {
-            match poll(&mut fds, timeout.as_ref()) {
+            match poll_lean(&mut fds, timeout.as_ref()) {
                 Ok(_) => break,
                 Err(Errno::INTR) => {}
                 Err(e) => return Err(Error::System("wait for the container's streams", e.into())),

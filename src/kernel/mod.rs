@@ -3,6 +3,7 @@
 pub mod binary;
 pub mod bpf;
 pub mod identity;
+pub mod memory;
 pub mod mount;
 pub mod process;
 pub mod quota;

@@ -23,18 +23,30 @@ fn state(lay: &Lay, name: &str) -> String {
 
 /// Pids of a container's monitor and of its keeper.
 fn monitors(lay: &Lay, id: &str) -> Vec<i32> {
+    attendants(lay, id, "monitor")
+}
+
+/// Pids of the processes of this kind that a container has outside.
+fn attendants(lay: &Lay, id: &str, kind: &str) -> Vec<i32> {
     let dir = lay.root().join("containers").join(id);
     let dir = dir.to_str().unwrap();
     let mut pids = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse() else { continue };
         let command = std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
-        if command.split('\0').skip(3).take(2).eq(["monitor", dir]) {
+        if command.split('\0').skip(3).take(2).eq([kind, dir]) {
             pids.push(pid);
         }
     }
     pids.sort_unstable();
     pids
+}
+
+/// Kilobytes of a process in memory, those of files that it shares included (`VmRSS`, proc_pid_status(5)).
+fn resident(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
 }
 
 fn kill(pid: i32) {
@@ -58,6 +70,29 @@ fn a_container_is_created_started_and_restarted() {
     assert_eq!(inspect(&lay, "one", "{{.State.Status}} {{.State.ExitCode}} {{.RestartCount}}"), "exited 4 0");
     lay.ok(&["rm", "one"]);
     lay.run(&["start", "one"]).fails(1, "no such container");
+    lay.assert_clean();
+}
+
+#[test]
+fn what_watches_over_a_container_stays_small() {
+    // The tables that a debug build has to relocate are larger by 2 MB.
+    let most = if cfg!(debug_assertions) { 5120 } else { 3072 };
+    let lay = Lay::new();
+    lay.ok(&["network", "create", "small"]);
+    let health = ["--health-cmd", "true", "--health-interval", "1s"];
+    let script = "echo begun; exec sleep 1000";
+    let id = lay
+        .ok(&[&["run", "-d", "--network", "small"][..], &health, &["busybox", "sh", "-c", script]].concat());
+    let pids = [monitors(&lay, &id), attendants(&lay, &id, "names")].concat();
+    assert_eq!(pids.len(), 3, "monitor, keeper and name server");
+    let are_small = || pids.iter().all(|pid| resident(*pid) <= most);
+    eventually("all are small", are_small);
+    lay.ok(&["exec", &id, "busybox", "nslookup", &id[..12]]);
+    assert_eq!(lay.ok(&["logs", &id]), "begun");
+    eventually("it was asked how it is", || inspect(&lay, &id, "{{.State.Health.Status}}") == "healthy");
+    eventually("all are small again", are_small);
+    lay.ok(&["rm", "-f", &id]);
+    lay.ok(&["network", "rm", "small"]);
     lay.assert_clean();
 }
 

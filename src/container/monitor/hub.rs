@@ -13,6 +13,7 @@ use crate::container::error::Error;
 use crate::container::exit::Exit;
 use crate::container::logs::Stream;
 use crate::container::packet::{self, Packet};
+use crate::kernel::memory::poll_lean;
 
 /// As much output is kept for one who takes it slowly, in bytes; then the container waits.
 const HELD: usize = 1 << 20;
@@ -173,7 +174,7 @@ impl Hub {
     /// Waits for some time, or until somebody comes.
     pub fn doze(&mut self, pause: Duration) {
         let mut fds = [PollFd::new(&self.listener, PollFlags::IN)];
-        let _ = poll(&mut fds, Timespec::try_from(pause).ok().as_ref());
+        let _ = poll_lean(&mut fds, Timespec::try_from(pause).ok().as_ref());
         self.welcome();
     }
 }

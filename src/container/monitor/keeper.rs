@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
@@ -13,6 +13,7 @@ use rustix::net::{
 
 use crate::container::error::Error;
 use crate::container::streams::Streams;
+use crate::kernel::memory::poll_lean;
 use crate::kernel::process::{Cloned, clone, exit_now};
 use crate::runtime::Process;
 
@@ -63,7 +64,7 @@ fn attend(socket: &OwnedFd, monitor: BorrowedFd<'_>) -> Option<Streams> {
     let mut kept = None;
     loop {
         let mut fds = [PollFd::new(socket, PollFlags::IN), PollFd::from_borrowed_fd(monitor, PollFlags::IN)];
-        if poll(&mut fds, None).is_err() {
+        if poll_lean(&mut fds, None).is_err() {
             continue;
         }
         // What was sent before the end is still there.

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use simple_dns::RCODE;
 
@@ -12,6 +12,7 @@ use super::message::{HEADER, Outcome, consider, failure};
 use super::pending::Pending;
 use super::tcp::Conversation;
 use super::{Names, Sockets};
+use crate::kernel::memory::poll_lean;
 
 /// Questions that others are asked at one time; more are answered with a failure.
 const QUESTIONS: usize = 128;
@@ -94,7 +95,7 @@ impl Server<'_> {
         let next = deadlines.chain(self.conversations.iter().map(|c| c.deadline)).min();
         let timeout = next.map(|at| Timespec::try_from(at.saturating_duration_since(Instant::now())));
         let timeout = timeout.transpose().map_err(io::Error::other)?;
-        match poll(&mut fds, timeout.as_ref()) {
+        match poll_lean(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(e.into()),
         }
