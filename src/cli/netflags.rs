@@ -29,7 +29,8 @@ pub struct NetworkFlags {
     /// Further name on the first network
     #[arg(long, alias = "net-alias", value_name = "NAME")]
     network_alias: Vec<String>,
-    /// Make a port of the container reachable by a port of this host
+    /// Make a port of the container reachable by a port of this host: 8080:80, 127.0.0.1:8080:80, [::1]:53:53/udp; 80 alone
+    /// at any free one, 8000-8010:80 at the first that is free, 8000-8010:80-90 at one each
     #[arg(short, long, value_name = "[[ADDRESS:]PORT:]PORT[/udp]")]
     publish: Vec<String>,
     /// Publish all ports that the image or --expose names, at ports of this host that are free

@@ -42,7 +42,10 @@ pub fn fork(env: &Environment, source: &Container, wanted: ForkOptions) -> Resul
     if !wanted.command.is_empty() {
         options.command = wanted.command;
     }
-    options.ports.iter_mut().for_each(|port| port.host_port = 0);
+    // A range is a choice already.
+    for port in options.ports.iter_mut().filter(|port| port.host_last.is_none()) {
+        port.host_port = 0;
+    }
     for mount in options.mounts.iter_mut().filter(|mount| mount.anonymous) {
         mount.kind = MountKind::Volume(String::new());
     }

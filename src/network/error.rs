@@ -139,6 +139,24 @@ pub enum Error {
         /// "name (pid n)" of who has it, where that can be seen.
         holder: Option<String>,
     },
+    /// Somebody listens on every port of a range.
+    #[error(
+        "ports {}-{last}/{protocol} are all in use, {first}{}",
+        std::net::SocketAddr::new(*address, *first),
+        by(holder.as_deref())
+    )]
+    RangeInUse {
+        /// Host address that was asked for.
+        address: IpAddr,
+        /// First host port.
+        first: u16,
+        /// Last host port.
+        last: u16,
+        /// Protocol.
+        protocol: Protocol,
+        /// Who has the first one, where that can be seen.
+        holder: Option<String>,
+    },
     /// IPv6 leads nowhere on this machine.
     #[error(
         "this kernel forwards IPv6 for all links or for none: switch it on with 'sysctl net.ipv6.conf.all.forwarding=1' (and accept_ra=2 on links that take their address from a router)"

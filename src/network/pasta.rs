@@ -57,8 +57,11 @@ impl Pasta {
         let namespace = dir.join(NAMESPACE);
         let mut chosen = Vec::new();
         for mapping in ports {
-            let host_port = port(mapping).map_err(|why| Error::Pasta(why.to_string()))?;
-            chosen.push(PortMapping { host_port, ..mapping.clone() });
+            let host_port = port(mapping, &chosen).map_err(|why| match why {
+                Error::Slirp(why) => Error::Pasta(why),
+                other => other,
+            })?;
+            chosen.push(mapping.at(host_port));
         }
         File::create(&namespace).map_err(failed)?;
         mount_bind(format!("/proc/{pid}/ns/net"), &namespace).map_err(|e| failed(e.into()))?;

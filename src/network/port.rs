@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,9 @@ pub struct PortMapping {
     pub host_address: IpAddr,
     /// Port on the host; 0 lets any free one be chosen.
     pub host_port: u16,
+    /// Last port of a range that begins with `host_port`, of which the first that is free is chosen; none for one port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_last: Option<u16>,
     /// Port inside the container.
     pub container_port: u16,
     /// Protocol.
@@ -45,8 +49,19 @@ impl PortMapping {
         SocketAddr::new(self.host_address, self.host_port)
     }
 
+    /// The same mapping at the port that was chosen for it.
+    pub fn at(&self, host_port: u16) -> PortMapping {
+        PortMapping { host_port, host_last: None, ..self.clone() }
+    }
+
+    /// The ports of the host that it may have, if not any at all.
+    pub(super) fn candidates(&self) -> RangeInclusive<u16> {
+        self.host_port..=self.host_last.unwrap_or(self.host_port)
+    }
+
     /// Reads `[address:][host[-host]:]container[-container][/tcp|/udp]`, as Docker's `--publish`.
-    /// Ranges must be of one length and give a mapping for each port; a missing host port is 0.
+    /// Ranges must be of one length and give a mapping for each port, but one port of the container may have a range of the
+    /// host's, of which it gets one; a missing host port is 0.
     ///
     /// # Errors
     /// [`Error::PortSyntax`].
@@ -77,6 +92,17 @@ fn parse(text: &str) -> Result<Vec<PortMapping>, &'static str> {
     };
     let (first, last) = range(container)?;
     let (host_first, host_last) = if host.is_empty() { (0, 0) } else { range(host)? };
+    if first == last {
+        let host_last = Some(host_last).filter(|last| *last != host_first);
+        let container_port = first;
+        return Ok(vec![PortMapping {
+            host_address,
+            host_port: host_first,
+            host_last,
+            container_port,
+            protocol,
+        }]);
+    }
     if !host.is_empty() && host_last - host_first != last - first {
         return Err("the ranges differ in length");
     }
@@ -84,6 +110,7 @@ fn parse(text: &str) -> Result<Vec<PortMapping>, &'static str> {
         .map(|port| PortMapping {
             host_address,
             host_port: if host_first == 0 { 0 } else { host_first + (port - first) },
+            host_last: None,
             container_port: port,
             protocol,
         })
@@ -116,10 +143,14 @@ fn port(text: &str) -> Result<u16, &'static str> {
     }
 }
 
-/// As Docker's `ps` prints it: `0.0.0.0:8080->80/tcp`.
+/// As Docker's `ps` prints it: `0.0.0.0:8080->80/tcp`, or `0.0.0.0:8000-8010->80/tcp` before a port was chosen.
 impl fmt::Display for PortMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}->{}/{}", self.host(), self.container_port, self.protocol)
+        write!(f, "{}", self.host())?;
+        if let Some(last) = self.host_last {
+            write!(f, "-{last}")?;
+        }
+        write!(f, "->{}/{}", self.container_port, self.protocol)
     }
 }
 
@@ -142,6 +173,9 @@ mod tests {
         assert_eq!(printed("[::1]:8080:80"), ["[::1]:8080->80/tcp"]);
         assert_eq!(printed("[::]::80/udp"), ["[::]:0->80/udp"]);
         assert_eq!(printed("1-65535").len(), 65535);
+        assert_eq!(printed("8000-8010:80"), ["0.0.0.0:8000-8010->80/tcp"]);
+        assert_eq!(printed("[::1]:8000-8001:80/udp"), ["[::1]:8000-8001->80/udp"]);
+        assert_eq!(printed("8000-8000:80"), ["0.0.0.0:8000->80/tcp"]);
     }
 
     #[test]
@@ -160,7 +194,9 @@ mod tests {
             "80-",
             "90-80",
             "8000-8002:80-81",
-            "8000-8010:80",
+            "8000-8010:80-81",
+            "8000:80-81",
+            "8010-8000:80",
             "80/sctp",
             "80/",
             "80/tcp/udp",
@@ -186,5 +222,9 @@ mod tests {
             r#"{"host_address":"127.0.0.1","host_port":53,"container_port":53,"protocol":"udp"}"#
         );
         assert_eq!(serde_json::from_str::<PortMapping>(&json).unwrap(), mapping);
+        let range = PortMapping::parse("8000-8010:80").unwrap().remove(0);
+        let json = serde_json::to_string(&range).unwrap();
+        assert!(json.contains(r#""host_port":8000,"host_last":8010,"#), "{json}");
+        assert_eq!(serde_json::from_str::<PortMapping>(&json).unwrap(), range);
     }
 }

@@ -1,8 +1,8 @@
 //! Published ports: reserve them on the host, then lead them to the container.
 
 use std::io;
-use std::net::{Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, listen, socket_with, sockopt};
 
@@ -11,11 +11,14 @@ use super::error::Error;
 use super::port::{PortMapping, Protocol};
 use super::{holder, nft};
 
+/// Attempts to find a number that is free at every address that shall have it.
+const ATTEMPTS: usize = 16;
+
 /// Published ports: sockets that keep others from taking them, for as long as this lives.
 ///
 /// Nothing is ever accepted or read: packets for the ports are redirected before they reach a socket. Dropping it frees
 /// the ports and leaves the rules, which [`super::detach`] removes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Published {
     mappings: Vec<PortMapping>,
     sockets: Vec<OwnedFd>,
@@ -27,9 +30,37 @@ impl Published {
         &self.mappings
     }
 
-    /// The sockets, for who hands them on to another process. They close on exec.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(AsFd::as_fd)
+    /// Reserves a port for a mapping: the one that it names, or the first of its range that is free.
+    fn reserve(&mut self, endpoint: &Endpoint, mapping: &PortMapping) -> Result<(), Error> {
+        let candidates = match mapping.host_port {
+            0 => vec![0; ATTEMPTS],
+            _ => mapping.candidates().collect(),
+        };
+        let mut last = None;
+        for port in candidates {
+            match take(endpoint, &mapping.at(port)) {
+                Ok(taken) => {
+                    self.add(taken);
+                    return Ok(());
+                }
+                Err((at, e)) if e.kind() == io::ErrorKind::AddrInUse => last = Some(at),
+                Err((at, source)) => {
+                    let (address, port, protocol) = (at.host_address, at.host_port, at.protocol);
+                    return Err(Error::Reserve { address, port, protocol, source });
+                }
+            }
+        }
+        Err(match last {
+            Some(at) if mapping.host_last.is_none() => in_use(&at),
+            _ => all_in_use(mapping),
+        })
+    }
+
+    fn add(&mut self, taken: Vec<(PortMapping, OwnedFd)>) {
+        for (mapping, socket) in taken {
+            self.mappings.push(mapping);
+            self.sockets.push(socket);
+        }
     }
 }
 
@@ -37,46 +68,57 @@ impl Published {
 /// included) and for containers on any bridge. What the same owner published before is replaced.
 ///
 /// # Errors
-/// [`Error::PortInUse`] with who has it; [`Error::Reserve`] for an address that is not the host's or a port that
-/// needs privilege. After an error nothing is published.
+/// [`Error::PortInUse`] and [`Error::RangeInUse`] with who has it; [`Error::Reserve`] for an address that is not the host's
+/// or a port that needs privilege. After an error nothing is published.
 pub fn publish(endpoint: &Endpoint) -> Result<Published, Error> {
-    let mut published = Published { mappings: Vec::new(), sockets: Vec::new() };
+    let mut published = Published::default();
     if endpoint.ports.is_empty() {
         return Ok(published);
     }
     for mapping in &endpoint.ports {
-        let (socket, port) = reserve(mapping)?;
-        published.sockets.push(socket);
-        published.mappings.push(PortMapping { host_port: port, ..mapping.clone() });
-        // Every address means those of both families.
-        if endpoint.address6.is_some()
-            && mapping.host_address.is_ipv4()
-            && mapping.host_address.is_unspecified()
-        {
-            let both = PortMapping {
-                host_address: Ipv6Addr::UNSPECIFIED.into(),
-                host_port: port,
-                ..mapping.clone()
-            };
-            published.sockets.push(reserve(&both)?.0);
-            published.mappings.push(both);
-        }
+        published.reserve(endpoint, mapping)?;
     }
     nft::remove_ports(&endpoint.bridge.name, &endpoint.owner)?;
     nft::add_ports(endpoint, &published.mappings)?;
     Ok(published)
 }
 
-/// Takes the port for us; others get `EADDRINUSE`. Returns the port, chosen by the kernel where 0 was asked for.
-fn reserve(mapping: &PortMapping) -> Result<(OwnedFd, u16), Error> {
-    let (address, port, protocol) = (mapping.host_address, mapping.host_port, mapping.protocol);
-    match bound(SocketAddr::new(address, port), protocol) {
-        Ok(taken) => Ok(taken),
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            Err(Error::PortInUse { address, port, protocol, holder: holder::find(address, port, protocol) })
+fn in_use(at: &PortMapping) -> Error {
+    let (address, port, protocol) = (at.host_address, at.host_port, at.protocol);
+    Error::PortInUse { address, port, protocol, holder: holder::find(address, port, protocol) }
+}
+
+/// What is said of a range without a port that is free.
+pub(super) fn all_in_use(mapping: &PortMapping) -> Error {
+    let (address, protocol) = (mapping.host_address, mapping.protocol);
+    let (first, last) = mapping.candidates().into_inner();
+    Error::RangeInUse { address, first, last, protocol, holder: holder::find(address, first, protocol) }
+}
+
+/// Takes a port at each address that shall have it; others get `EADDRINUSE`. Returns the mappings with the number, chosen by
+/// the kernel where 0 was asked for; or the one that cannot be had.
+fn take(
+    endpoint: &Endpoint,
+    mapping: &PortMapping,
+) -> Result<Vec<(PortMapping, OwnedFd)>, (PortMapping, io::Error)> {
+    let (socket, port) =
+        bound(mapping.host(), mapping.protocol).map_err(|source| (mapping.clone(), source))?;
+    let mut taken = vec![(mapping.at(port), socket)];
+    if let Some(other) = of_ipv6(endpoint, mapping, port) {
+        match bound(other.host(), other.protocol) {
+            Ok((socket, _)) => taken.push((other, socket)),
+            Err(source) => return Err((other, source)),
         }
-        Err(source) => Err(Error::Reserve { address, port, protocol, source }),
     }
+    Ok(taken)
+}
+
+/// The same port of IPv6, where every address means those of both families.
+fn of_ipv6(endpoint: &Endpoint, mapping: &PortMapping, port: u16) -> Option<PortMapping> {
+    const EVERY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let host_address = Ipv6Addr::UNSPECIFIED.into();
+    let is_wanted = endpoint.address6.is_some() && mapping.host_address == EVERY;
+    is_wanted.then(|| PortMapping { host_address, ..mapping.at(port) })
 }
 
 fn bound(address: SocketAddr, protocol: Protocol) -> io::Result<(OwnedFd, u16)> {

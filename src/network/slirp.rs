@@ -1,7 +1,7 @@
 //! The network of a container without root: slirp4netns(1), a TCP/IP stack in a process of the user's.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::error::Error;
 use super::port::{PortMapping, Protocol};
+use super::publish;
 
 /// The program.
 const PROGRAM: &str = "slirp4netns";
@@ -85,7 +86,7 @@ impl Slirp {
         let here = File::open(dir).map_err(failed)?;
         let socket = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", here.as_raw_fd()));
         for mapping in ports {
-            let chosen = PortMapping { host_port: port(mapping)?, ..mapping.clone() };
+            let chosen = mapping.at(port(mapping, &slirp.ports)?);
             forward(&socket, &chosen)?;
             slirp.ports.push(chosen);
         }
@@ -117,17 +118,26 @@ pub(super) fn words(log: &Path) -> String {
     if said.is_empty() { "it ended without a word".to_string() } else { said.join("; ") }
 }
 
-/// The port that was asked for, or a free one.
-pub(super) fn port(mapping: &PortMapping) -> Result<u16, Error> {
-    if mapping.host_port != 0 {
-        return Ok(mapping.host_port);
+/// The port that was asked for, or one that is free and not among those that were chosen before.
+pub(super) fn port(mapping: &PortMapping, chosen: &[PortMapping]) -> Result<u16, Error> {
+    let PortMapping { host_address, host_port, host_last, protocol, .. } = *mapping;
+    if host_port != 0 && host_last.is_none() {
+        return Ok(host_port);
     }
-    let address = SocketAddr::new(mapping.host_address, 0);
-    let chosen = match mapping.protocol {
-        Protocol::Tcp => TcpListener::bind(address).and_then(|socket| socket.local_addr()),
-        Protocol::Udp => UdpSocket::bind(address).and_then(|socket| socket.local_addr()),
-    };
-    chosen.map(|address| address.port()).map_err(|e| Error::Slirp(format!("no port is free: {e}")))
+    let is_chosen = |port: &u16| chosen.iter().any(|c| (c.host_port, c.protocol) == (*port, protocol));
+    for candidate in mapping.candidates().filter(|port| !is_chosen(port)) {
+        let address = SocketAddr::new(host_address, candidate);
+        let bound = match protocol {
+            Protocol::Tcp => TcpListener::bind(address).and_then(|socket| socket.local_addr()),
+            Protocol::Udp => UdpSocket::bind(address).and_then(|socket| socket.local_addr()),
+        };
+        match bound {
+            Ok(address) => return Ok(address.port()),
+            Err(e) if e.kind() == io::ErrorKind::AddrInUse => {}
+            Err(e) => return Err(Error::Slirp(format!("no port is free: {e}"))),
+        }
+    }
+    Err(publish::all_in_use(mapping))
 }
 
 /// slirp4netns(1), "API socket": one request a connection.

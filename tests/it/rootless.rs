@@ -364,7 +364,15 @@ fn user_s_ports(user: &User, network: &[&str], refusal: &str) {
     let taken = format!("127.0.0.1:{port}:80");
     let out = user.run(&[&["run", "--rm", "-p", &taken], network, &["busybox", "true"]].concat());
     assert!(out.code == Some(125) && out.stderr.contains(refusal), "{}", out.stderr);
-    user.ok(&["rm", "-f", "web"]);
+    // Of a range, a port that is taken is passed over.
+    let range = format!("127.0.0.1:{port}-{}:80", port.saturating_add(9));
+    user.ok(
+        &[&["run", "-d", "--name", "next", "-p", &range], network, &["busybox", "sleep", "1000"]].concat()
+    );
+    let chosen = user.ok(&["port", "next", "80"]);
+    let chosen: u16 = chosen.strip_prefix("127.0.0.1:").unwrap().parse().unwrap();
+    assert!(chosen > port && chosen <= port.saturating_add(9), "{chosen}");
+    user.ok(&["rm", "-f", "web", "next"]);
     user.assert_clean();
 }
 

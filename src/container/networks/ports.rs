@@ -27,7 +27,7 @@ pub fn published(options: &Options, config: &Config) -> Result<Vec<PortMapping>,
             };
             if !ports.iter().any(same) {
                 let host_address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-                ports.push(PortMapping { host_address, host_port: 0, ..exposed });
+                ports.push(PortMapping { host_address, ..exposed }.at(0));
             }
         }
     }
@@ -38,11 +38,17 @@ pub fn published(options: &Options, config: &Config) -> Result<Vec<PortMapping>,
 }
 
 /// Names the container that has a port which is taken: its supervisor, which holds the port, is but a `lay` among many.
-pub fn name_holder(env: &Environment, error: network::Error) -> network::Error {
-    let network::Error::PortInUse { address, port, protocol, holder } = error else { return error };
+pub fn name_holder(env: &Environment, mut error: network::Error) -> network::Error {
+    let (address, port, protocol, holder) = match &mut error {
+        network::Error::PortInUse { address, port, protocol, holder } => (address, port, protocol, holder),
+        network::Error::RangeInUse { address, first, protocol, holder, .. } => {
+            (address, first, protocol, holder)
+        }
+        _ => return error,
+    };
     let overlaps = |other: &PortMapping| {
-        (other.host_port, other.protocol) == (port, protocol)
-            && (other.host_address == address
+        (other.host_port, other.protocol) == (*port, *protocol)
+            && (other.host_address == *address
                 || other.host_address.is_unspecified()
                 || address.is_unspecified())
     };
@@ -51,8 +57,10 @@ pub fn name_holder(env: &Environment, error: network::Error) -> network::Error {
         Ok(Status::Running(running)) => running.ports.iter().any(overlaps),
         _ => false,
     });
-    let holder = found.map(|container| format!("container {}", container.record.name)).or(holder);
-    network::Error::PortInUse { address, port, protocol, holder }
+    if let Some(container) = found {
+        *holder = Some(format!("container {}", container.record.name));
+    }
+    error
 }
 
 #[cfg(test)]

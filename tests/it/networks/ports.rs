@@ -174,3 +174,46 @@ fn other_tables_come_and_go() {
     output("nft", &["delete", "table", "inet", &table]);
     eventually("the port answers", || fetch(&format!("127.0.0.1:{port}")).as_deref() == Some("web"));
 }
+
+#[test]
+fn of_a_range_the_first_free_port_is_taken() {
+    let lay = Lay::new();
+    let first = 26_000 + 10 * lay.slot;
+    let [second, third, last] = [first + 1, first + 2, first + 3];
+    let range = format!("{first}-{last}");
+    lay.ok(&["network", "create", "--ipv6", "six"]);
+    serve(&lay, "one", &["-p", &format!("{range}:80"), "-p", &format!("{range}:53/udp")], SERVE);
+    assert_eq!(
+        lay.ok(&["port", "one"]),
+        format!("80/tcp -> 0.0.0.0:{first}\n53/udp -> 0.0.0.0:{first}"),
+        "datagrams have numbers of their own"
+    );
+    serve(&lay, "two", &["-p", &format!("127.0.0.1:{range}:80")], SERVE);
+    eventually("it answers at the second", || {
+        fetch(&format!("127.0.0.1:{second}")).as_deref() == Some("two")
+    });
+    // A number has to be free for both families.
+    let taken = TcpListener::bind(format!("[::1]:{third}")).unwrap();
+    serve(&lay, "three", &["--network", "six", "-p", &format!("{range}:80")], SERVE);
+    assert_eq!(lay.ok(&["port", "three", "80"]), format!("0.0.0.0:{last}\n[::]:{last}"));
+    let ports = lay.ok(&["ps", "--filter", "name=three", "--format", "{{.Ports}}"]);
+    assert_eq!(ports, format!("0.0.0.0:{last}->80/tcp, [::]:{last}->80/tcp"));
+    let inspected = lay.ok(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "two"]);
+    assert!(inspected.contains(&format!("\"HostPort\":{second}")), "{inspected}");
+    drop(taken);
+    let holder = TcpListener::bind(format!("0.0.0.0:{third}")).unwrap();
+    lay.run(&["run", "--rm", "-p", &format!("{range}:80"), "busybox", "true"])
+        .fails(125, &format!("ports 0.0.0.0:{range}/tcp are all in use, {first} by container one"));
+    lay.run(&["run", "--rm", "-p", &format!("127.0.0.1:{third}-{third}:80"), "busybox", "true"])
+        .fails(125, &format!("port 127.0.0.1:{third}/tcp is already in use"));
+    drop(holder);
+    // A new start chooses anew.
+    lay.ok(&["rm", "-f", "one"]);
+    lay.ok(&["restart", "-t", "0", "two"]);
+    assert_eq!(lay.ok(&["port", "two", "80"]), format!("127.0.0.1:{first}"));
+    lay.run(&["run", "--rm", "-p", &format!("{range}:80-81"), "busybox", "true"])
+        .fails(125, "the ranges differ in length");
+    lay.ok(&["rm", "-f", "two", "three"]);
+    lay.ok(&["network", "rm", "six"]);
+    lay.assert_clean();
+}
