@@ -32,7 +32,7 @@ demo:
 	cargo build --release
 	scripts/demo
 
-# Measures lay beside docker, podman, buildah, containerd and runc where they are installed.
+# Measures lay beside docker, BuildKit, podman, buildah, containerd and runc where they are installed.
 bench:
 	scripts/install-deps bench
 	cargo build --release --bins --example floor
