@@ -43,6 +43,9 @@ pub struct CreateFlags {
     /// User, by name or number, and group
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
+    /// Put its user into a further group, by name or number
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
     /// Run this instead of the image's entrypoint
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
@@ -79,7 +82,8 @@ pub struct CreateFlags {
     /// Drop a capability, or ALL
     #[arg(long, value_name = "CAPABILITY", help_heading = "Security")]
     cap_drop: Vec<String>,
-    /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files
+    /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files;
+    /// systempaths=unconfined: nothing of /proc and /sys masked or read-only
     #[arg(long, value_name = "OPTION", help_heading = "Security")]
     security_opt: Vec<String>,
     #[command(flatten)]
@@ -158,6 +162,7 @@ impl CreateFlags {
             env: environment(&self.env_file, &self.env)?,
             workdir: self.workdir.clone(),
             user: self.user.clone().or_else(|| userns::keeps_ids().then(own_ids)),
+            group_add: self.group_add.clone(),
             hostname: self.hostname.clone(),
             tty: self.tty,
             interactive: self.interactive,

@@ -131,14 +131,14 @@ impl Group {
             Action::Import { file } => import(&groups, file)?,
             Action::Rule { group, image, command, user, reset } => {
                 let tried = || of("change", group);
-                let mut rules = groups.find(group).tried(tried)?.rules;
                 if *reset {
-                    rules.clear();
+                    groups.set_rules(group, Vec::new()).tried(tried)?;
                 }
+                let (user, image, command) = (user.clone(), image.clone(), command.clone());
                 if image.is_some() || command.is_some() || user.is_some() {
-                    rules.push(Rule { user: user.clone(), image: image.clone(), command: command.clone() });
+                    let rule = Rule { user, image, command, ..Rule::default() };
+                    groups.add_rule(group, rule).tried(tried)?;
                 }
-                groups.set_rules(group, rules).tried(tried)?;
             }
             Action::Exec { group, command } => {
                 let own = i32::try_from(std::process::id()).unwrap_or_default();
@@ -205,26 +205,43 @@ fn inspect(groups: &Groups<'_>, name: &str) -> Result<Value, crate::container::E
 
 /// A file with blocks is one of groups, one without is one of rules.
 fn import(groups: &Groups<'_>, file: &std::path::Path) -> Result<(), Failure> {
-    let tried = || format!("cannot import {}", file.display());
-    let text = std::fs::read_to_string(file).tried(tried)?;
-    if !text.contains('{') {
-        for (name, rule) in parse_rules(&text).tried(tried)? {
-            let mut rules = groups.find(&name).tried(tried)?.rules;
-            if !rules.contains(&rule) {
-                rules.push(rule);
-            }
-            groups.set_rules(&name, rules).tried(tried)?;
-            line(format!("{name}: a rule"))?;
-        }
-        return Ok(());
+    let text = std::fs::read_to_string(file).tried(|| format!("cannot import {}", file.display()))?;
+    match text.contains('{') {
+        true => import_groups(groups, &text, file),
+        false => import_rules(groups, &text, file),
     }
-    for group in parse_config(&text).tried(tried)? {
+}
+
+/// All groups have to be there before any gets a rule.
+fn import_rules(groups: &Groups<'_>, text: &str, file: &std::path::Path) -> Result<(), Failure> {
+    let tried = || format!("cannot import {}", file.display());
+    let rules = parse_rules(text).tried(tried)?;
+    for (name, _) in &rules.taken {
+        groups.find(name).tried(tried)?;
+    }
+    for (name, rule) in rules.taken {
+        groups.add_rule(&name, rule).tried(tried)?;
+        line(format!("{name}: a rule"))?;
+    }
+    for (line, why) in rules.ignored {
+        eprintln!("lay: line {line} was not taken over: {why}");
+    }
+    Ok(())
+}
+
+fn import_groups(groups: &Groups<'_>, text: &str, file: &std::path::Path) -> Result<(), Failure> {
+    for group in parse_config(text).tried(|| format!("cannot import {}", file.display()))? {
+        let tried = || format!("cannot import group {} of {}", group.name, file.display());
+        if group.name.is_empty() {
+            eprintln!("lay: {} was not taken over: only groups with a name are", group.ignored.join(", "));
+            continue;
+        }
         match groups.find(&group.name) {
             Ok(_) => groups.update(&group.name, &group.resources).tried(tried)?,
-            Err(_) => groups.create(&group.name, group.resources).tried(tried)?,
+            Err(_) => groups.create(&group.name, group.resources.clone()).tried(tried)?,
         }
         line(&group.name)?;
-        for key in group.ignored {
+        for key in &group.ignored {
             eprintln!("lay: group {}: {key} was not taken over", group.name);
         }
     }

@@ -76,7 +76,7 @@ pub use exec::{ExecOptions, exec, exec_detached};
 pub use exit::Exit;
 pub use foreground::Foreground;
 pub use fork::{ForkOptions, fork};
-pub use group::{Group, Groups, Imported, Rule, parse_config, parse_rules};
+pub use group::{Group, Groups, Imported, Rule, Rules, parse_config, parse_rules};
 pub use health::{Health, HealthCheck, HealthResult, HealthStatus, check_health};
 pub use idmap::{IdMap, IdMaps};
 pub use idrange::{IdRange, IdRanges};

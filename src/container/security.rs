@@ -30,11 +30,15 @@ pub struct Security {
     /// `no-new-privileges`: no exec gives more than the process had, such as by a set-user-ID file (`prctl(2)`,
     /// `PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
+    /// `systempaths=unconfined`: nothing of `/proc` and `/sys` is masked or read-only.
+    #[serde(default)]
+    pub bare_paths: bool,
 }
 
 impl Security {
     /// Reads the options, and the profile that they name: `seccomp=FILE`, `seccomp=unconfined`, `seccomp=builtin`,
-    /// `no-new-privileges[=true|false]`. The last of a kind counts.
+    /// `no-new-privileges[=true|false]`, `systempaths=unconfined`; `apparmor=unconfined` and `label=disable`, which is what a container
+    /// has in any case. The last of a kind counts.
     ///
     /// # Errors
     /// When an option is none of these, or the profile cannot be used.
@@ -56,8 +60,15 @@ impl Security {
                 ("seccomp", Some(path)) if !path.is_empty() => {
                     security.seccomp = Seccomp::Profile(Box::new(read(Path::new(path)).map_err(bad)?));
                 }
+                ("systempaths", Some("unconfined")) => security.bare_paths = true,
+                ("apparmor", Some("unconfined")) | ("label", Some("disable")) => {}
+                ("apparmor" | "label", Some(_)) => {
+                    return Err(
+                        bad("labels of AppArmor and SELinux are not given to containers".to_string()),
+                    );
+                }
                 _ => {
-                    let known = "seccomp=FILE, seccomp=unconfined, seccomp=builtin or no-new-privileges";
+                    let known = "seccomp=FILE, seccomp=unconfined, seccomp=builtin, no-new-privileges or systempaths=unconfined";
                     return Err(bad(format!("expected {known}")));
                 }
             }

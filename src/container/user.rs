@@ -19,6 +19,26 @@ pub struct Identity {
     pub home: String,
 }
 
+impl Identity {
+    /// The same in further groups, by names of the image or numbers.
+    ///
+    /// # Errors
+    /// When a name is unknown or a number out of range.
+    pub fn with_groups(mut self, more: &[String], files: &Files) -> Result<Identity, Error> {
+        if more.is_empty() {
+            return Ok(self);
+        }
+        let group = read(files, "etc/group")?;
+        for wanted in more {
+            let gid = find_group(wanted, &group)?;
+            if !self.groups.contains(&gid) {
+                self.groups.push(gid);
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// Resolves `user`, `user:group`, `uid`, `uid:gid` or nothing (root) as Docker does: names and home come
 /// from the image, a number need not be listed, and supplementary groups are those that list the user,
 /// unless a group was given.

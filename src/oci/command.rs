@@ -23,6 +23,12 @@ pub struct Oci {
     /// linux.cgroupsPath is of systemd's form SLICE:PREFIX:NAME
     #[arg(long, global = true)]
     pub systemd_cgroup: bool,
+    /// Accepted for the sake of callers: who may do what is seen when it is tried
+    #[arg(long = "rootless", id = "rootless_mode", hide = true, value_name = "BOOL")]
+    pub rootless_mode: Option<String>,
+    /// Accepted for the sake of callers
+    #[arg(long, global = true, hide = true)]
+    pub criu: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }
@@ -140,6 +146,9 @@ pub struct Run {
     /// Keep the container's state after its end
     #[arg(long)]
     pub keep: bool,
+    /// Accepted for the sake of callers: it takes no orphans in
+    #[arg(long, hide = true)]
+    pub no_subreaper: bool,
     #[command(flatten)]
     pub create: Create,
 }
@@ -177,10 +186,22 @@ pub struct Exec {
     /// UID[:GID]
     #[arg(short, long)]
     pub user: Option<String>,
+    /// Further group ids
+    #[arg(short = 'g', long, value_name = "GID")]
+    pub additional_gids: Vec<u32>,
     /// NAME=VALUE
     #[arg(short, long)]
     pub env: Vec<String>,
-    /// A capability for it
+    /// AppArmor profile
+    #[arg(long, value_name = "PROFILE")]
+    pub apparmor: Option<String>,
+    /// SELinux label
+    #[arg(long, value_name = "LABEL")]
+    pub process_label: Option<String>,
+    /// Also in a container that is paused, where it waits until that goes on
+    #[arg(long)]
+    pub ignore_paused: bool,
+    /// A further capability for it
     #[arg(short, long = "cap")]
     pub caps: Vec<String>,
     /// Forbid new privileges
@@ -212,18 +233,22 @@ pub struct Update {
     pub cpuset_cpus: Option<String>,
     #[arg(long)]
     pub cpuset_mems: Option<String>,
-    /// Bytes
-    #[arg(long, allow_hyphen_values = true)]
+    /// Bytes, or as 64m
+    #[arg(long, allow_hyphen_values = true, value_parser = bytes)]
     pub memory: Option<i64>,
-    /// Bytes
-    #[arg(long, allow_hyphen_values = true)]
+    /// Bytes, or as 64m
+    #[arg(long, allow_hyphen_values = true, value_parser = bytes)]
     pub memory_reservation: Option<i64>,
-    /// Bytes of memory and swap together
-    #[arg(long, allow_hyphen_values = true)]
+    /// Bytes of memory and swap together, or as 64m; -1 is any number
+    #[arg(long, allow_hyphen_values = true, value_parser = bytes)]
     pub memory_swap: Option<i64>,
     #[arg(long, allow_hyphen_values = true)]
     pub pids_limit: Option<i64>,
     pub id: String,
+}
+
+fn bytes(text: &str) -> Result<i64, String> {
+    text.parse().or_else(|_| crate::container::parse_bytes(text))
 }
 
 fn interval(text: &str) -> Result<std::time::Duration, String> {

@@ -15,7 +15,8 @@ use crate::runtime::{self, Target};
 pub fn exec(containers: &Containers, command: &Exec, log: &Log) -> Result<u8, Error> {
     let container = containers.find(&command.id)?;
     let status = container.status();
-    if !matches!(status, Status::Running | Status::Created) {
+    let waits = status == Status::Paused && command.ignore_paused;
+    if !waits && !matches!(status, Status::Running | Status::Created) {
         return Err(Error::Status { what: "exec in", id: command.id.clone(), status: status.name() });
     }
     if !container.record.own_users {
@@ -84,6 +85,17 @@ fn process(spec: &Spec, command: &Exec, log: &Log) -> Result<Process, Error> {
         };
         process.set_user(UserBuilder::default().uid(number(uid)?).gid(number(gid)?).build()?);
     }
+    if !command.additional_gids.is_empty() {
+        let mut user = process.user().clone();
+        user.set_additional_gids(Some(command.additional_gids.clone()));
+        process.set_user(user);
+    }
+    if command.apparmor.is_some() {
+        process.set_apparmor_profile(command.apparmor.clone());
+    }
+    if command.process_label.is_some() {
+        process.set_selinux_label(command.process_label.clone());
+    }
     if command.no_new_privs {
         process.set_no_new_privileges(Some(true));
     }
@@ -93,9 +105,14 @@ fn process(spec: &Spec, command: &Exec, log: &Log) -> Result<Process, Error> {
             bare.parse().map_err(|_| Error::Usage(format!("--cap {name}: no such capability")))
         };
         let set = command.caps.iter().map(parse).collect::<Result<oci_spec::runtime::Capabilities, _>>()?;
-        let sets = LinuxCapabilitiesBuilder::default().bounding(set.clone()).effective(set.clone());
+        let old = process.capabilities().clone().unwrap_or_default();
+        let with = |old: &Option<oci_spec::runtime::Capabilities>| {
+            old.iter().flatten().chain(&set).copied().collect::<oci_spec::runtime::Capabilities>()
+        };
         let none = oci_spec::runtime::Capabilities::new();
-        process.set_capabilities(Some(sets.permitted(set).inheritable(none.clone()).ambient(none).build()?));
+        let sets = LinuxCapabilitiesBuilder::default().inheritable(none.clone()).ambient(none);
+        let sets = sets.bounding(with(old.bounding())).effective(with(old.effective()));
+        process.set_capabilities(Some(sets.permitted(with(old.permitted())).build()?));
     }
     Ok(process)
 }

@@ -11,7 +11,8 @@ use crate::kernel::process::pidfd_send_signal;
 
 /// Sends a signal to a container's first process, or to all of them.
 pub fn kill(containers: &Containers, command: &Kill) -> Result<u8, Error> {
-    let number = parse_signal(&command.signal)?;
+    // 0 asks whether there is a process to signal (kill(2)).
+    let number = if command.signal == "0" { 0 } else { parse_signal(&command.signal)? };
     let container = containers.find(&command.id)?;
     let stopped = container.status() == Status::Stopped;
     if command.all {

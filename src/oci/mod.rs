@@ -59,12 +59,14 @@ pub fn run(args: impl Iterator<Item = OsString>) -> u8 {
             return if error.use_stderr() { 1 } else { 0 };
         }
     };
+    // As runc has it: those of the command itself are below.
+    let failed = if matches!(oci.command, command::Command::Exec(_)) { 255 } else { 1 };
     let log = log::Log::new(oci.log.as_deref(), oci.log_format);
     match dispatch(oci, &log) {
         Ok(code) => code,
         Err(error) => {
             log.error(&crate::error::chain(&error));
-            1
+            failed
         }
     }
 }

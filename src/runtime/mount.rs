@@ -160,6 +160,7 @@ fn attribute(option: &str) -> Option<(Attr, bool)> {
         "noexec" => (Attr::MOUNT_ATTR_NOEXEC, true),
         "exec" => (Attr::MOUNT_ATTR_NOEXEC, false),
         "noatime" => (Attr::MOUNT_ATTR_NOATIME, true),
+        "atime" => (Attr::MOUNT_ATTR_NOATIME, false),
         "strictatime" => (Attr::MOUNT_ATTR_STRICTATIME, true),
         "relatime" => (Attr::MOUNT_ATTR_RELATIME, true),
         "nodiratime" => (Attr::MOUNT_ATTR_NODIRATIME, true),

@@ -1,6 +1,6 @@
 //! Flags of `lay run` that loosen or tighten a container: each by its effect.
 
-use crate::support::Lay;
+use crate::support::{Lay, eventually};
 
 fn none(flags: &[&str], script: &str) -> String {
     let lay = Lay::new();
@@ -114,4 +114,32 @@ fn a_quota_stops_the_processor() {
     assert!(raw("ThrottledNanoseconds") > 0.5, "{stats}");
     assert!(raw("CPUNanoseconds") < 0.9, "20 % of two to three seconds: {stats}");
     lay.ok(&["rm", "-f", "busy"]);
+}
+
+#[test]
+fn further_groups_are_added() {
+    let lay = Lay::new();
+    let more = ["--group-add", "video", "--group-add", "777", "--group-add", "wheel"];
+    let run = ["run", "-d", "--name", "more", "--network", "none", "-u", "alice"];
+    lay.ok(&[&run[..], &more, &["busybox", "sh", "-c", "id -G; sleep 100"]].concat());
+    eventually("it tells", || !lay.ok(&["logs", "more"]).is_empty());
+    let sorted = |text: String| {
+        let mut ids: Vec<u32> = text.split_whitespace().map(|id| id.parse().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(sorted(lay.ok(&["logs", "more"])), [10, 39, 777, 1001]);
+    assert_eq!(sorted(lay.ok(&["exec", "-u", "7:8", "more", "id", "-G"])), [8, 10, 39, 777]);
+    lay.ok(&["rm", "-f", "more"]);
+    lay.run(&["run", "--rm", "--group-add", "nobody-s", "busybox"]).fails(125, "nobody-s");
+}
+
+#[test]
+fn labels_and_masks_may_be_declined() {
+    let script = "grep -c ' /proc/' /proc/self/mountinfo";
+    let option = |value| ["--security-opt", value];
+    assert_ne!(none(&[option("label=disable"), option("apparmor=unconfined")].concat(), script), "0");
+    assert_eq!(none(&option("systempaths=unconfined"), &format!("{script}; true")), "0");
+    let lay = Lay::new();
+    lay.run(&["run", "--rm", "--security-opt", "apparmor=docker-default", "busybox"]).fails(125, "AppArmor");
 }

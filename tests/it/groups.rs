@@ -106,3 +106,45 @@ fn files_of_libcgroup_are_read_and_rules_place_containers() {
     lay.ok(&["group", "rm", "demogrp"]);
     lay.assert_clean();
 }
+
+#[test]
+fn files_as_the_manual_pages_have_them_are_read() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    let import = |name: &str, text: &str| {
+        let path = lay.dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        lay.run(&["group", "import", path.to_str().unwrap()])
+    };
+    let config = "mount { cpu = \"/mnt/cgroups/cpu\"; }\ndefault { perm { task { uid = root; } } }\n\
+        group daemons/www {\n perm { task { uid = root; gid = webmaster; fperm = 770; } admin { uid = root; dperm = 775; } }\n\
+        cpu { cpu.shares = \"1000\"; } }\ngroup default { cpu { cpu.shares = 500; } }\n\
+        template users/%u { cpu { cpu.shares = 10; } }\nnamespace { cpu = daemons/www; }\n";
+    let imported = import("cgconfig.conf", config);
+    assert_eq!(
+        (imported.code, imported.stdout.as_str()),
+        (0, "daemons-www\ndefault\n"),
+        "{}",
+        imported.stderr
+    );
+    assert!(imported.stderr.contains("template users/%u was not taken over"), "{}", imported.stderr);
+    let rules = "student cpu,memory users/%u/\n*:sleep * daemons/www\n@nosuchgroup * default/\n% memory x/\n* * default/\n";
+    let imported = import("cgrules.conf", rules);
+    let told: Vec<&str> = imported.stderr.lines().collect();
+    assert_eq!((imported.code, told.len()), (0, 2), "{told:?}");
+    assert!(told[0].contains("line 1 was not taken over") && told[1].contains("line 4"), "{told:?}");
+    // The first line that fits counts, and not the first group by name.
+    for (args, group) in [(["sleep", "60"], "daemons-www"), (["tail", "-f"], "default")] {
+        let run = ["run", "-d", "--name", "placed", "--network", "none", "busybox"];
+        lay.ok(&[&run[..], &args, &["/dev/null"][..usize::from(args[0] == "tail")]].concat());
+        let pid = lay.ok(&["inspect", "-f", "{{.State.Pid}}", "placed"]);
+        let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+        lay.ok(&["rm", "-f", "placed"]);
+        assert!(groups.contains(&format!("/groups/{group}/")), "{groups}");
+    }
+    // A rule for a group that is not there changes nothing.
+    import("more.conf", "a * default/\nb * nowhere/\n").fails(1, "no such resource group: nowhere");
+    assert_eq!(inspect(&lay, "default")["Rules"].as_array().unwrap().len(), 2);
+    lay.ok(&["group", "rm", "daemons-www", "default"]);
+    lay.assert_clean();
+}

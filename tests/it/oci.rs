@@ -496,3 +496,39 @@ fn home_is_the_user_s() {
     assert_eq!(home(&[]), "/", "a pipe is not waited for");
     bundle.ok(&["delete", "--force", "home"]);
 }
+
+#[test]
+fn flags_mean_what_they_mean_to_runc() {
+    let bundle = Bundle::new();
+    let template = bundle.lay.dir().join("template");
+    std::fs::create_dir(&template).unwrap();
+    bundle.ok(&["spec", "--bundle", template.to_str().unwrap()]);
+    let spec: Value = serde_json::from_slice(&std::fs::read(template.join("config.json")).unwrap()).unwrap();
+    assert_eq!(spec["process"]["terminal"], true);
+    assert!(spec["process"]["capabilities"]["inheritable"].is_null(), "{spec}");
+    assert_eq!(spec["linux"]["resources"]["devices"], json!([{"allow": false, "access": "rwm"}]));
+    bundle.configure("sleep 100", |_| ());
+    bundle.create("flags");
+    bundle.ok(&["--rootless=true", "--criu", "none", "start", "flags"]);
+    assert_eq!(bundle.ok(&["exec", "-u", "5:6", "-g", "44", "-g", "45", "flags", "id", "-G"]), "6 44 45");
+    let caps = bundle.ok(&["exec", "--cap", "CAP_NET_ADMIN", "flags", "grep", "CapEff", "/proc/self/status"]);
+    assert_eq!(caps, "CapEff:\t0000000020001420", "one more than the container's");
+    assert_eq!(bundle.command(&["exec", "flags", "none"]).status().unwrap().code(), Some(255));
+    bundle.ok(&["kill", "flags", "0"]);
+    bundle.ok(&["update", "--memory", "50m", "flags"]);
+    let stats: Value = serde_json::from_str(&bundle.ok(&["events", "--stats", "flags"])).unwrap();
+    assert_eq!(stats["data"]["memory"]["usage"]["limit"], 50 << 20);
+    bundle.ok(&["pause", "flags"]);
+    bundle.fails(&["exec", "flags", "true"], "it is paused");
+    let waiting = bundle.command(&["exec", "--ignore-paused", "flags", "echo", "later"]).spawn().unwrap();
+    bundle.ok(&["resume", "flags"]);
+    assert_eq!(waiting.wait_with_output().unwrap().stdout, b"later\n");
+    bundle.ok(&["delete", "--force", "flags"]);
+    bundle.fails(&["kill", "flags", "0"], "container does not exist");
+    bundle.configure("true", |spec| {
+        let atime =
+            json!({"destination": "/opt", "type": "bind", "source": "/tmp", "options": ["bind", "atime"]});
+        spec["mounts"].as_array_mut().unwrap().push(atime);
+    });
+    bundle.ok(&["run", "--no-subreaper", "--bundle", bundle.bundle(), "flags"]);
+}

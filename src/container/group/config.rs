@@ -8,7 +8,7 @@ use crate::container::resources::{Rate, Resources, Throttle, parse_bytes};
 /// A group out of a file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imported {
-    /// Its name, with `-` for the slashes of nested groups.
+    /// Its name, with `-` for the slashes of nested groups; empty where there is none to make.
     pub name: String,
     /// Its limits.
     pub resources: Resources,
@@ -16,7 +16,18 @@ pub struct Imported {
     pub ignored: Vec<String>,
 }
 
-/// Reads `group NAME { CONTROLLER { KEY = VALUE; } }`; `mount`, `default` and `perm` sections do not matter here.
+/// Name of a group at a path of `cgconfig.conf` or `cgrules.conf`.
+pub(super) fn name_of(path: &str) -> String {
+    path.trim_matches('/').replace('/', "-")
+}
+
+/// Whether a path is the root of all groups, or stands for many, such as `users/%u`.
+pub(super) fn is_no_group(path: &str) -> bool {
+    path.contains('%') || matches!(path.trim_matches('/'), "" | ".")
+}
+
+/// Reads `group NAME { CONTROLLER { KEY = VALUE; } }`; `mount`, `namespace`, `default` and `perm` sections do not matter here. The
+/// root and templates are no groups: all of theirs is ignored.
 ///
 /// # Errors
 /// [`Error::GroupFile`] with the line.
@@ -27,7 +38,13 @@ pub fn parse_config(text: &str) -> Result<Vec<Imported>, Error> {
         match word.as_str() {
             "group" | "template" => {
                 let name = parser.expect_word()?;
-                groups.push(parser.group(name)?);
+                let is_none = is_no_group(&name);
+                let mut group = parser.group(name.clone())?;
+                if is_none {
+                    let ignored = vec![format!("{word} {name}")];
+                    group = Imported { name: String::new(), ignored, ..Imported::default() };
+                }
+                groups.push(group);
             }
             "mount" | "default" | "namespace" => parser.skip_block()?,
             other => return Err(parser.bad(&format!("expected 'group', found '{other}'"))),
@@ -84,7 +101,7 @@ impl Parser {
     }
 
     fn group(&mut self, name: String) -> Result<Imported, Error> {
-        let mut group = Imported { name: name.trim_matches('/').replace('/', "-"), ..Imported::default() };
+        let mut group = Imported { name: name_of(&name), ..Imported::default() };
         self.expect("{")?;
         loop {
             match self.next().as_deref() {
@@ -116,27 +133,45 @@ impl Parser {
     }
 }
 
-/// Words, quoted words and the signs of the syntax, each with its line.
+/// Words, quoted words and the signs of the syntax, each with its line. What is quoted may go over several.
 fn tokens(text: &str) -> Result<Vec<(usize, String)>, Error> {
     let mut tokens = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let mut rest = line.trim_start();
-        while !rest.is_empty() && !rest.starts_with('#') {
-            let (word, after) = if let Some(quoted) = rest.strip_prefix('"') {
-                let unclosed =
-                    || Error::GroupFile { line: index + 1, reason: "a quote is not closed".into() };
-                quoted.split_once('"').ok_or_else(unclosed)?
-            } else if rest.starts_with(['{', '}', '=', ';']) {
-                rest.split_at(1)
-            } else {
-                let end = |c: char| c.is_whitespace() || ['{', '}', '=', ';', '"'].contains(&c);
-                rest.split_at(rest.find(end).unwrap_or(rest.len()))
-            };
-            tokens.push((index + 1, word.to_string()));
-            rest = after.trim_start();
-        }
+    let (mut rest, mut line) = (text, 1);
+    loop {
+        let next = rest.trim_start();
+        line += lines(&rest[..rest.len() - next.len()]);
+        rest = match next.strip_prefix('#') {
+            Some(comment) => comment.split_once('\n').map_or("", |(_, after)| {
+                line += 1;
+                after
+            }),
+            None if next.is_empty() => return Ok(tokens),
+            None => {
+                let unclosed = || Error::GroupFile { line, reason: "a quote is not closed".into() };
+                let (word, after) = word(next).ok_or_else(unclosed)?;
+                tokens.push((line, word.to_string()));
+                line += lines(word);
+                after
+            }
+        };
     }
-    Ok(tokens)
+}
+
+fn lines(text: &str) -> usize {
+    text.matches('\n').count()
+}
+
+/// The word that a text begins with, and what follows; none where a quote has no end.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let signs = ['{', '}', '=', ';'];
+    if let Some(quoted) = text.strip_prefix('"') {
+        return quoted.split_once('"');
+    }
+    if text.starts_with(signs) {
+        return Some(text.split_at(1));
+    }
+    let end = |c: char| c.is_whitespace() || signs.contains(&c) || c == '"';
+    Some(text.split_at(text.find(end).unwrap_or(text.len())))
 }
 
 /// Takes a setting over; false for one that is not known, nothing for a value that makes no sense.
@@ -157,13 +192,18 @@ fn set(resources: &mut Resources, key: &str, value: &str) -> Option<bool> {
         "memory.swappiness" => resources.memory_swappiness = Some(value.parse().ok()?),
         "pids.max" => resources.pids_limit = Some(if value == "max" { -1 } else { value.parse().ok()? }),
         "blkio.weight" => resources.blkio_weight = Some(value.parse().ok()?),
-        "blkio.throttle.read_bps_device" => resources.throttles.push(throttle(Rate::ReadBps, value)?),
-        "blkio.throttle.write_bps_device" => resources.throttles.push(throttle(Rate::WriteBps, value)?),
-        "blkio.throttle.read_iops_device" => resources.throttles.push(throttle(Rate::ReadIops, value)?),
-        "blkio.throttle.write_iops_device" => resources.throttles.push(throttle(Rate::WriteIops, value)?),
+        "blkio.throttle.read_bps_device" => resources.throttles.extend(throttles(Rate::ReadBps, value)?),
+        "blkio.throttle.write_bps_device" => resources.throttles.extend(throttles(Rate::WriteBps, value)?),
+        "blkio.throttle.read_iops_device" => resources.throttles.extend(throttles(Rate::ReadIops, value)?),
+        "blkio.throttle.write_iops_device" => resources.throttles.extend(throttles(Rate::WriteIops, value)?),
         _ => return Some(false),
     }
     Some(true)
+}
+
+/// A line for each device.
+fn throttles(kind: Rate, value: &str) -> Option<Vec<Throttle>> {
+    value.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| throttle(kind, line)).collect()
 }
 
 /// `MAJOR:MINOR RATE`.
@@ -202,6 +242,23 @@ group a/b { }
         assert_eq!((limits.cpuset_cpus.as_deref(), limits.cpuset_mems.as_deref()), (Some("1"), Some("0")));
         let expected = Throttle { kind: Rate::ReadBps, device: "/dev/block/8:0".into(), rate: 1 << 20 };
         assert_eq!(limits.throttles, [expected]);
+    }
+
+    #[test]
+    fn templates_the_root_and_long_values_are_read() {
+        let text = "template users/%u { cpu { cpu.shares = 5; } }\ngroup . { cpu { cpu.shares = \"1024\"; } }\n\
+            group x { # why\n blkio { blkio.throttle.read_bps_device = \"8:0 1m\n8:16 2m\"; } }\nnamespace { cpu = x; }\n";
+        let groups = parse_config(text).unwrap();
+        let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(names, ["", "", "x"]);
+        assert_eq!(
+            (groups[0].ignored[0].as_str(), groups[1].ignored[0].as_str()),
+            ("template users/%u", "group .")
+        );
+        let rates: Vec<_> = groups[2].resources.throttles.iter().map(|throttle| throttle.rate).collect();
+        assert_eq!(rates, [1 << 20, 2 << 20]);
+        let late = parse_config("group x { a { b = \"1\n2\"; } }\nwhat").unwrap_err().to_string();
+        assert!(late.contains("line 3"), "{late}");
     }
 
     #[test]

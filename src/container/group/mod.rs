@@ -22,7 +22,7 @@ use super::spec::limits;
 use crate::runtime::cgroup::{Cgroup, Stats, remove_if_empty};
 
 pub use config::{Imported, parse_config};
-pub use rule::{Rule, parse_rules};
+pub use rule::{Rule, Rules, parse_rules};
 
 /// Name of the control group below a group's that holds plain processes: on v2 only leaves may hold any.
 const PROCESSES: &str = "processes";
@@ -187,14 +187,32 @@ impl<'a> Groups<'a> {
         there_or_new(&self.path(name), &self.find(name)?.resources)
     }
 
-    /// The group that takes a container by a rule; the first by name counts.
+    /// Adds a rule to a group, after those of all groups, unless it has the same already.
+    ///
+    /// # Errors
+    /// When there is no such group.
+    pub fn add_rule(&self, name: &str, rule: Rule) -> Result<(), Error> {
+        let mut group = self.find(name)?;
+        if group.rules.iter().any(|old| Rule { order: 0, ..old.clone() } == Rule { order: 0, ..rule.clone() })
+        {
+            return Ok(());
+        }
+        let last = self.list()?.iter().flat_map(|group| &group.rules).map(|rule| rule.order).max();
+        group.rules.push(Rule { order: last.unwrap_or(0) + 1, ..rule });
+        write_json(&self.file(name), &group)
+    }
+
+    /// The group that takes a container by a rule; the rule that was made first counts, as the first line of a file does.
     ///
     /// # Errors
     /// When the groups cannot be read.
     pub fn place(&self, image: &str, args: &[String]) -> Result<Option<String>, Error> {
         let groups = self.list()?;
-        let taking = groups.into_iter().find(|group| group.rules.iter().any(|rule| rule.takes(image, args)));
-        Ok(taking.map(|group| group.name))
+        let first = |group: &Group| {
+            group.rules.iter().filter(|rule| rule.takes(image, args)).map(|rule| rule.order).min()
+        };
+        let taking = groups.into_iter().filter_map(|group| Some((first(&group)?, group.name)));
+        Ok(taking.min().map(|(_, name)| name))
     }
 
     fn file(&self, name: &str) -> PathBuf {

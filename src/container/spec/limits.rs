@@ -118,13 +118,24 @@ fn throttle(throttle: &Throttle) -> Result<LinuxThrottleDevice, Error> {
         value: throttle.device.display().to_string(),
         reason,
     };
-    let meta = std::fs::metadata(&throttle.device).map_err(|e| bad(e.to_string()))?;
-    if !meta.file_type().is_block_device() {
-        return Err(bad("it is no block device".to_string()));
-    }
-    let (major, minor) = (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev()));
+    let (major, minor) = match by_numbers(&throttle.device) {
+        Some(numbers) => numbers,
+        None => {
+            let meta = std::fs::metadata(&throttle.device).map_err(|e| bad(e.to_string()))?;
+            if !meta.file_type().is_block_device() {
+                return Err(bad("it is no block device".to_string()));
+            }
+            (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev()))
+        }
+    };
     let device = LinuxThrottleDeviceBuilder::default().major(i64::from(major)).minor(i64::from(minor));
     Ok(device.rate(throttle.rate).build()?)
+}
+
+/// `/dev/block/MAJOR:MINOR`, which not every machine has as a file.
+fn by_numbers(device: &std::path::Path) -> Option<(u32, u32)> {
+    let (major, minor) = device.strip_prefix("/dev/block").ok()?.to_str()?.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Everything is forbidden, then the list is allowed.

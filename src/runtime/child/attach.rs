@@ -216,7 +216,7 @@ fn renumbered(fd: OwnedFd) -> OwnedFd {
 fn attributes(fd: &OwnedFd, mount: &MountPlan) -> Outcome<()> {
     let mut change = Change { set: mount.set, clear: mount.clear, ..Change::default() };
     let atime = Attr::MOUNT_ATTR_NOATIME | Attr::MOUNT_ATTR_STRICTATIME;
-    if change.set.intersects(atime) {
+    if (change.set | change.clear).intersects(atime) {
         change.clear |= Attr::MOUNT_ATTR__ATIME;
     }
     if change.set.is_empty() && change.clear.is_empty() {
