@@ -38,12 +38,13 @@ pub fn run_attached(env: &Environment, created: Created, attach: Attach) -> Resu
         stdout: Some(stdout.as_fd()),
         stderr: Some(stderr.as_fd()),
     };
-    let Launched { process, streams, connection, spent } = launched;
+    let Launched { process, streams, mut connection, spent } = launched;
     // It is left to this process's end, or to one that goes on after it.
     std::mem::forget(spent);
     let console = console_of(&streams)?;
     let raw = raw_terminal(console.is_some(), outside.stdin)?;
-    let pump = Pump::new(streams, outside, log, Some(&signals), console.as_ref().map(AsFd::as_fd))?;
+    let mut pump = Pump::new(streams, outside, log, Some(&signals), console.as_ref().map(AsFd::as_fd))?;
+    pump.relay(container, connection.as_mut());
     let code = pump.run(&process);
     drop(raw);
     drop(connection);

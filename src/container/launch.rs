@@ -24,7 +24,7 @@ use super::teardown::teardown;
 use super::volume::{Volumes, WithImages, fill};
 use super::{user, userns};
 use crate::kernel;
-use crate::network::{self, Allocator, Bridge, Pasta, Published, Slirp};
+use crate::network::{self, Allocator, Bridge, Pasta, Published, Relay, Slirp};
 use crate::runtime::cgroup::Making;
 use crate::runtime::{self, Create, Process};
 use crate::snapshot::{Kept, Snapshot, Via};
@@ -106,6 +106,14 @@ impl Connection {
             Connection::Rules(published) => published.mappings(),
             Connection::User(slirp) => slirp.ports(),
             Connection::Pasta(pasta) => pasta.ports(),
+        }
+    }
+
+    /// What is to be carried to them, if anything is.
+    pub(super) fn relay(&mut self) -> Option<&mut Relay> {
+        match self {
+            Connection::Rules(published) => Some(published.relay()),
+            Connection::User(_) | Connection::Pasta(_) => None,
         }
     }
 }

@@ -11,12 +11,15 @@ use rustix::io::Errno;
 use super::error::Error;
 use super::files::write_all;
 use super::health::Clock;
+use super::launch::Connection;
 use super::logs::{Stream, Writer};
 use super::monitor::{Door, Hub, Wish};
+use super::networks;
 use super::record::Container;
 use super::streams::Streams;
 use super::terminal::copy_window_size;
 use crate::kernel::memory::poll_lean;
+use crate::network::{End, Relay};
 use crate::runtime::Process;
 
 /// Bytes moved at a time.
@@ -79,6 +82,7 @@ pub struct Pump<'a> {
     /// What is carried; one for all outputs.
     buffer: Vec<u8>,
     service: Option<Service<'a>>,
+    relay: Option<(&'a Container, &'a mut Relay)>,
 }
 
 /// What only a monitor does.
@@ -109,8 +113,16 @@ impl<'a> Pump<'a> {
         console: Option<BorrowedFd<'a>>,
     ) -> Result<Pump<'a>, Error> {
         let buffer = vec![0; CHUNK];
-        let mut pump =
-            Pump { outputs: Vec::new(), input: None, log, signals, console, buffer, service: None };
+        let mut pump = Pump {
+            outputs: Vec::new(),
+            input: None,
+            log,
+            signals,
+            console,
+            buffer,
+            service: None,
+            relay: None,
+        };
         match streams {
             Streams::Pipes { stdin, stdout, stderr } => {
                 pump.outputs.push(Output {
@@ -148,6 +160,11 @@ impl<'a> Pump<'a> {
         self.service = Some(Service { container, hub, clock });
     }
 
+    /// Carries what comes to published ports and what no rule of the kernel leads to the container.
+    pub fn relay(&mut self, container: &'a Container, connection: Option<&'a mut Connection>) {
+        self.relay = connection.and_then(Connection::relay).map(|relay| (container, relay));
+    }
+
     /// Carries what is there of a container that has ended.
     pub fn drain(mut self) -> Result<(), Error> {
         while !self.outputs.is_empty() {
@@ -180,6 +197,9 @@ impl<'a> Pump<'a> {
                 self.carry(index)?;
             }
             self.attend_to(ready.doors);
+            if let Some((container, relay)) = &mut self.relay {
+                relay.serve(&ready.ends, &|port| networks::leads(container, port), &mut self.buffer);
+            }
             self.outputs.retain(|output| !output.closed);
             if ready.ended && ended.is_none() {
                 ended = Some(process.wait().map_err(|e| Error::System("wait for the container", e))?);
@@ -217,9 +237,14 @@ impl<'a> Pump<'a> {
             let flags = if typed > TYPED { flags - PollFlags::IN } else { flags };
             add(Role::Door(door), fd, flags);
         }
-        let timeout = service.and_then(|service| service.clock.as_ref()).and_then(|clock| {
-            Timespec::try_from(clock.next().saturating_duration_since(Instant::now())).ok()
-        });
+        let relay = self.relay.as_ref().map(|(_, relay)| &**relay);
+        for (end, fd, flags) in relay.into_iter().flat_map(Relay::ends) {
+            add(Role::Relay(end), fd, flags);
+        }
+        let clock = service.and_then(|service| service.clock.as_ref()).map(|clock| clock.next());
+        let next = clock.into_iter().chain(relay.and_then(Relay::next)).min();
+        let timeout =
+            next.and_then(|at| Timespec::try_from(at.saturating_duration_since(Instant::now())).ok());
         let (roles, mut fds): (Vec<Role>, Vec<PollFd<'_>>) = set.into_iter().unzip();
         loop {
             match poll_lean(&mut fds, timeout.as_ref()) {
@@ -229,7 +254,7 @@ impl<'a> Pump<'a> {
             }
         }
         let ready = fds.iter().zip(roles).filter(|(fd, _)| !fd.revents().is_empty());
-        Ok(ready.fold(Ready::default(), |ready, (_, role)| ready.with(role)))
+        Ok(ready.fold(Ready::default(), |ready, (fd, role)| ready.with(role, fd.revents())))
     }
 
     fn forward_signals(&mut self, process: &Process) -> Result<(), Error> {
@@ -349,10 +374,11 @@ struct Ready {
     input_space: bool,
     outputs: Vec<usize>,
     doors: Vec<Door>,
+    ends: Vec<(End, PollFlags)>,
 }
 
 impl Ready {
-    fn with(mut self, role: Role) -> Ready {
+    fn with(mut self, role: Role, flags: PollFlags) -> Ready {
         match role {
             Role::Ended => self.ended = true,
             Role::Signals => self.signals = true,
@@ -360,6 +386,7 @@ impl Ready {
             Role::Input => self.input = true,
             Role::InputSpace => self.input_space = true,
             Role::Door(door) => self.doors.push(door),
+            Role::Relay(end) => self.ends.push((end, flags)),
         }
         self
     }
@@ -372,4 +399,5 @@ enum Role {
     Input,
     InputSpace,
     Door(Door),
+    Relay(End),
 }

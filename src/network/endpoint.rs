@@ -1,7 +1,7 @@
 //! A container's end of a network: a veth pair between its namespace and the bridge.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,12 @@ impl Endpoint {
             IpAddr::V4(_) => Some(IpAddr::V4(self.address)),
             IpAddr::V6(_) => self.address6.map(IpAddr::V6),
         }
+    }
+
+    /// Where one of its ports is, for who comes by IPv6: there first, where it has that.
+    pub fn sockets(&self, port: u16) -> Vec<SocketAddr> {
+        let addresses = self.address6.map(IpAddr::V6).into_iter().chain([IpAddr::V4(self.address)]);
+        addresses.map(|address| SocketAddr::new(address, port)).collect()
     }
 
     /// What names its link on the host, and no other's.

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::thread;
@@ -13,6 +13,8 @@ use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::*;
+
+mod ipv6;
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -93,35 +95,40 @@ fn container(endpoint: &Endpoint) -> File {
 /// Answers every connection to the port with the peer's address, until the test ends.
 fn serve(netns: &File, port: u16) {
     let (tcp, udp) = within(netns, || {
-        let any = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+        let any = (Ipv6Addr::UNSPECIFIED, port);
         (TcpListener::bind(any).unwrap(), UdpSocket::bind(any).unwrap())
     });
     thread::spawn(move || {
         while let Ok((mut stream, peer)) = tcp.accept() {
-            let _ = stream.write_all(peer.ip().to_string().as_bytes());
+            let _ = stream.write_all(peer.ip().to_canonical().to_string().as_bytes());
         }
     });
     thread::spawn(move || {
         let mut buffer = [0; 16];
         while let Ok((_, peer)) = udp.recv_from(&mut buffer) {
-            let _ = udp.send_to(peer.ip().to_string().as_bytes(), peer);
+            let _ = udp.send_to(peer.ip().to_canonical().to_string().as_bytes(), peer);
         }
     });
 }
 
 /// What the server saw as our address, or none if it was not reached.
-fn ask(address: Ipv4Addr, port: u16) -> Option<String> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddrV4::new(address, port).into(), TIMEOUT).ok()?;
+fn ask(address: impl Into<IpAddr>, port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address.into(), port), TIMEOUT).ok()?;
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     Some(answer)
 }
 
-fn ask_udp(address: Ipv4Addr, port: u16) -> Option<String> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+fn ask_udp(address: impl Into<IpAddr>, port: u16) -> Option<String> {
+    let address = address.into();
+    let any: IpAddr =
+        if address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).unwrap();
     socket.set_read_timeout(Some(TIMEOUT)).unwrap();
-    socket.send_to(b"?", (address, port)).ok()?;
+    // Answers from elsewhere do not count.
+    socket.connect((address, port)).ok()?;
+    socket.send(b"?").ok()?;
     let mut buffer = [0; 64];
     let length = receive(&socket, &mut buffer).ok()?;
     Some(String::from_utf8_lossy(&buffer[..length]).into_owned())

@@ -22,8 +22,9 @@ use super::events::note_end;
 use super::exit::Exit;
 use super::files::on;
 use super::health::Clock;
-use super::launch::{Environment, LaunchOptions, Launched, launch};
+use super::launch::{Connection, Environment, LaunchOptions, Launched, launch};
 use super::logs::Writer;
+use super::networks;
 use super::pump::{Outside, Pump};
 use super::record::{Container, Status};
 use super::restart::Backoff;
@@ -173,7 +174,8 @@ impl<'a> Monitor<'a> {
                     let streams = streams.map_or_else(Streams::nowhere, Ok)?;
                     let log = Writer::open(&self.container)?;
                     let spent = Kept::default();
-                    self.watch(Launched { process, streams, connection: None, spent }, log)
+                    let connection = networks::hold(&running).map(Connection::Rules);
+                    self.watch(Launched { process, streams, connection, spent }, log)
                 }
                 None => self.settle(streams, Exit::LOST),
             },
@@ -293,13 +295,14 @@ impl<'a> Monitor<'a> {
 
     /// Carries what a container prints and is told until it ends, and takes it down.
     fn attend(&mut self, launched: Launched, log: Option<Writer>) -> Result<Exit, Error> {
-        let Launched { process, streams, connection, spent } = launched;
+        let Launched { process, streams, mut connection, spent } = launched;
         drop(spent);
         let mut clock = Clock::start(&self.container)?;
         let console = console_of(&streams)?;
         let console = console.as_ref().map(AsFd::as_fd);
         let mut pump = Pump::new(streams, Outside::default(), log, None, console)?;
         pump.serve(&self.container, &mut self.hub, clock.as_mut());
+        pump.relay(&self.container, connection.as_mut());
         let code = pump.run(&process)?;
         drop(connection);
         take_down(self.env, &self.container, code)

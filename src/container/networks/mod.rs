@@ -27,5 +27,5 @@ pub use store::{Networks, User};
 pub(super) use files::{hosts, resolv};
 pub(super) use links::{attach_all, claim, detach_all, may_have_names};
 pub(super) use names::renamed;
-pub(super) use ports::{name_holder, published};
+pub(super) use ports::{hold, leads, name_holder, published};
 pub(super) use resolver::ensure as ensure_names;

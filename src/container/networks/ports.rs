@@ -1,14 +1,14 @@
 //! Which ports of a container lead in from the host, and who has one that is taken.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use oci_spec::image::Config;
 
 use crate::container::error::Error;
 use crate::container::launch::Environment;
 use crate::container::options::Options;
-use crate::container::record::Status;
-use crate::network::{self, PortMapping};
+use crate::container::record::{Container, Running, Status};
+use crate::network::{self, PortMapping, Published};
 
 /// The published ports: those that were named, and with `-P` those that the image or the user exposes.
 ///
@@ -35,6 +35,20 @@ pub fn published(options: &Options, config: &Config) -> Result<Vec<PortMapping>,
     let named = options.ports.len();
     ports[named..].sort_by_key(|port| (port.container_port, port.protocol.to_string()));
     Ok(ports)
+}
+
+/// Where a published port of a running container leads to by IPv6 now: nowhere once it has left that network.
+pub fn leads(container: &Container, port: &PortMapping) -> Vec<SocketAddr> {
+    let running = container.last_run().ok().flatten();
+    let links = running.iter().flat_map(|running| &running.networks);
+    let published = links.filter(|link| !link.endpoint.ports.is_empty());
+    published.flat_map(|link| link.endpoint.sockets(port.container_port)).collect()
+}
+
+/// Holds the ports of a running container whose holder was killed.
+pub fn hold(running: &Running) -> Option<Published> {
+    let link = running.networks.iter().find(|link| !link.endpoint.ports.is_empty())?;
+    Some(network::hold(&link.endpoint, &running.ports))
 }
 
 /// Names the container that has a port which is taken: its supervisor, which holds the port, is but a `lay` among many.

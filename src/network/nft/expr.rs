@@ -115,9 +115,9 @@ impl Rule {
         self.address(Side::Source, is, net.into())
     }
 
-    /// `ip daddr <net>`, or `ip6 daddr`.
-    pub fn destination(self, net: impl Into<IpNet>) -> Self {
-        self.address(Side::Destination, Equal, net.into())
+    /// `ip daddr <is> <net>`, or `ip6 daddr`.
+    pub fn destination(self, is: Is, net: impl Into<IpNet>) -> Self {
+        self.address(Side::Destination, is, net.into())
     }
 
     fn address(self, side: Side, is: Is, net: IpNet) -> Self {

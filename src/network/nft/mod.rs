@@ -14,12 +14,12 @@ mod message;
 mod names;
 mod table;
 
-use ipnet::IpNet;
 use netlink_packet_core::NLM_F_CREATE;
 use std::collections::BTreeSet;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use self::expr::{Rule, link_name};
+use self::expr::{Is, Rule, link_name};
 use self::message::{Batch, Read, get, kind, text};
 pub(super) use self::names::lead_to_names;
 pub(super) use self::table::{OPENED, OPENED6};
@@ -113,8 +113,14 @@ pub(super) fn add_ports(endpoint: &Endpoint, ports: &[PortMapping]) -> Result<()
     for port in ports {
         let Some(address) = endpoint.address_like(port.host_address) else { continue };
         let mut rule = Rule::default().family_of(address);
-        if !port.host_address.is_unspecified() {
-            rule = rule.destination(IpNet::from(port.host_address));
+        match port.host_address {
+            // The kernel would not let the answer back there by another link: a socket gets it.
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => continue,
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+                rule = rule.destination(Is::Different, IpAddr::V6(Ipv6Addr::LOCALHOST));
+            }
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => {}
+            one => rule = rule.destination(Is::Equal, one),
         }
         let rule = rule.port(port.protocol, port.host_port).redirect(address, port.container_port);
         // Without NLM_F_APPEND it becomes the first: what an endpoint that was not detached left cannot shadow it.

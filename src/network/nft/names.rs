@@ -38,7 +38,7 @@ pub(in crate::network) fn lead_to_names(address: Ipv4Addr, udp: u16, tcp: u16) -
     }
     let here = Ipv4Net::from(address);
     for (protocol, own) in [(Protocol::Udp, udp), (Protocol::Tcp, tcp)] {
-        let question = Rule::default().ipv4().destination(here).port(protocol, PORT);
+        let question = Rule::default().ipv4().destination(Is::Equal, here).port(protocol, PORT);
         let answer = Rule::default().ipv4().source(Is::Equal, here).source_port(protocol, own);
         for (chain, rule) in [
             ("questions", question.set_port(protocol, own)),

@@ -101,7 +101,7 @@ fn common(bridge: &Bridge) -> Vec<(&'static str, Rule)> {
         // Containers neither forge addresses of other networks nor reach the host's loopback,
         // which route_localnet on the bridge would else let in.
         ("raw", rule().in_link(Is::Equal, name).ipv4().source(Is::Different, *subnet).drop()),
-        ("raw", rule().in_link(Is::Equal, name).ipv4().destination(LOOPBACK).drop()),
+        ("raw", rule().in_link(Is::Equal, name).ipv4().destination(Is::Equal, LOOPBACK).drop()),
         // From other hosts and containers, and from the host itself.
         ("prerouting", rule().ipv4().for_this_host().jump(PORTS)),
         ("output", rule().ipv4().for_this_host().jump(PORTS)),

@@ -2,6 +2,7 @@
 
 mod drivers;
 mod isolation;
+mod localhost;
 mod manage;
 mod names;
 mod ports;
