@@ -140,7 +140,10 @@ impl Config {
         for (path, text) in files {
             let table: toml::Table = text.parse().map_err(|e: toml::de::Error| parse_error(path, &e))?;
             // Each file is checked alone first, so that an error names the right one.
-            Config::deserialize(table.clone()).map_err(|e| parse_error(path, &e))?;
+            let config = Config::deserialize(table.clone()).map_err(|e| parse_error(path, &e))?;
+            if files.len() == 1 {
+                return Ok(config);
+            }
             overlay(&mut all, table);
         }
         let names = files.iter().map(|(p, _)| p.display().to_string()).collect::<Vec<_>>().join(" + ");

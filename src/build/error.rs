@@ -48,6 +48,9 @@ pub enum StepError {
         /// What is wrong.
         problem: &'static str,
     },
+    /// The step is only looked up, and would have to be carried out.
+    #[error("there is no place to carry this out in")]
+    NoPlace,
     /// A file of the context changed while it was read.
     #[error("{0} changed while it was read; build again when it is at rest")]
     Changed(String),

@@ -110,7 +110,7 @@ struct Names {
 impl ValueCompleter for Names {
     fn complete(&self, current: &OsStr) -> Vec<CompletionCandidate> {
         let Some(current) = current.to_str() else { return Vec::new() };
-        let Ok(context) = Context::new(root()) else { return Vec::new() };
+        let Ok(context) = Context::new(root(), false) else { return Vec::new() };
         // Nothing is made for a question.
         if !context.root.exists() {
             return Vec::new();

@@ -1,5 +1,6 @@
 //! What commands share: configuration, store, containers.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use lay_store::Store;
@@ -26,15 +27,17 @@ pub struct Context {
     pub root: PathBuf,
     /// `--debug`.
     pub debug: bool,
+    /// What the kernel was asked once.
+    form: OnceCell<(Form, String)>,
 }
 
 impl Context {
     /// Reads the configuration. `root` wins over it.
-    pub fn new(root: Option<PathBuf>) -> Result<Context, Failure> {
+    pub fn new(root: Option<PathBuf>, debug: bool) -> Result<Context, Failure> {
         let config = Config::load().tried(|| "cannot read the configuration".to_string())?;
         let root = root.or_else(|| config.store.root.clone()).unwrap_or_else(default_root);
         let root = std::path::absolute(&root).tried(|| format!("cannot use {}", root.display()))?;
-        Ok(Context { config, root, debug: false })
+        Ok(Context { config, root, debug, form: OnceCell::new() })
     }
 
     /// The store, made if it is missing.
@@ -112,13 +115,16 @@ impl Context {
 
     /// How layers are kept and mounted, and why. `LAY_LAYER_FORM` forces it: erofs, loop or directory.
     pub fn layer_form(&self) -> Result<(Form, String), Failure> {
+        if let Some(form) = self.form.get() {
+            return Ok(form.clone());
+        }
         let forced = match std::env::var("LAY_LAYER_FORM") {
             Ok(text) if !text.is_empty() => {
                 Some(text.parse().tried(|| "invalid LAY_LAYER_FORM".to_string())?)
             }
             _ => None,
         };
-        Ok(preferred_form(forced))
+        Ok(self.form.get_or_init(|| preferred_form(forced)).clone())
     }
 }
 

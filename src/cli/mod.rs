@@ -241,10 +241,11 @@ pub fn command_to_complete() -> clap::Command {
 /// # Errors
 /// What clap has to say, help included.
 pub fn parse() -> Result<Cli, clap::Error> {
-    if let Some(cli) = quick::parse() {
-        return Ok(cli);
+    let args: Vec<_> = std::env::args_os().collect();
+    if let Some(result) = quick::parse(&args) {
+        return result;
     }
-    let matches = command().try_get_matches()?;
+    let matches = command().try_get_matches_from(args)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
@@ -265,7 +266,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         let name = std::ffi::OsString::from(crate::oci::NAME);
         return Ok(crate::oci::run(std::iter::once(name).chain(args)));
     }
-    let context = Context { debug, ..Context::new(root)? };
+    let context = Context::new(root, debug)?;
     rootless::prepare(&cli.command, &context)?;
     match cli.command {
         Command::Run(command) => command.run(&context),

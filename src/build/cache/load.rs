@@ -106,9 +106,14 @@ impl Cache {
         self.records.contains_key(&(BuildKind::Seen, weak.hex()))
     }
 
+    /// A record as it is written.
+    pub fn text(&self, kind: BuildKind, key: &str) -> Option<&str> {
+        self.records.get(&(kind, key.to_owned())).map(|record| record.value.as_str())
+    }
+
     /// Any record.
     pub fn get<T: DeserializeOwned>(&self, kind: BuildKind, key: &str) -> Option<T> {
-        serde_json::from_str(&self.records.get(&(kind, key.to_owned()))?.value).ok()
+        serde_json::from_str(self.text(kind, key)?).ok()
     }
 
     /// When a record was used last, in seconds since 1970.

@@ -27,7 +27,7 @@ pub struct Finished {
     pub image: Image,
     /// Its names.
     pub names: Vec<String>,
-    /// What its steps made.
+    /// What its steps made, if that is to be kept elsewhere.
     pub carried: Carried,
 }
 
@@ -93,8 +93,9 @@ pub fn remember(session: &Session<'_>, remembered: &Remembered) -> Result<(), Er
         }
         let last = Last { steps: records.iter().map(|r| (r.number, r.inputs.clone())).collect() };
         let key = session.last_key(*stage);
-        if !records.is_empty() && session.cache.get::<Last>(BuildKind::Last, &key).as_ref() != Some(&last) {
-            new.push(BuildRecord::new(BuildKind::Last, key, json(&last), None));
+        let value = json(&last);
+        if !records.is_empty() && session.cache.text(BuildKind::Last, &key) != Some(&value) {
+            new.push(BuildRecord::new(BuildKind::Last, key, value, None));
         }
     }
     let mut seen = BTreeSet::new();
@@ -154,9 +155,8 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
         let stale = session.cache.used(kind, &key).is_none_or(|used| now.saturating_sub(used) > TOUCH);
         let layer = layer.filter(|_| kind != BuildKind::Seen);
         let differs = || {
-            let old = session.cache.get::<Value>(kind, &key);
-            let is = |text: &str| serde_json::from_str::<Value>(text).ok() == old;
-            !is(value) && (kind != BuildKind::Step || !is(&digest_of_value(value)))
+            let old = session.cache.text(kind, &key);
+            old != Some(value) && (kind != BuildKind::Step || old != Some(&digest_of_value(value)))
         };
         if stale || differs() {
             new.push(BuildRecord::new(kind, key, value.to_owned(), layer));
@@ -196,7 +196,11 @@ pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> 
     }
     store.flush_index();
     let image = image::load(store, names.first().cloned(), descriptor)?;
-    Ok(Finished { image, names, carried: carried(remembered) })
+    let carried = match session.options.cache_to.is_empty() {
+        true => Carried::default(),
+        false => carried(remembered),
+    };
+    Ok(Finished { image, names, carried })
 }
 
 /// How many layers and entries of the history the target has of what its `FROM` names.

@@ -4,6 +4,7 @@ mod bases;
 mod child;
 mod event;
 mod finish;
+mod keep;
 mod schedule;
 mod session;
 mod worker;

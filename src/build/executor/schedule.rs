@@ -9,7 +9,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::child::{Child, spawn};
 use super::finish::{Finished, Remembered, finish, remember, remember_aside};
-use super::worker::Work;
+use super::worker::Begun;
 use super::{Event, Failure, How, Progress, Session, bases};
 use crate::build::error::{Error, StepError};
 use crate::build::plan::{Origin, PlannedStage};
@@ -173,7 +173,8 @@ impl Build<'_> {
     /// Starts all stages whose needs are met.
     fn start_ready(&mut self, stages: &[PlannedStage<'_>], progress: &mut dyn Progress) -> Result<(), Error> {
         for planned in stages {
-            if self.started.contains(&planned.index) || self.children.len() >= MOST {
+            if self.started.contains(&planned.index) || self.children.len() >= MOST || self.failure.is_some()
+            {
                 continue;
             }
             let origins = planned.steps.iter().flat_map(|step| &step.origins).chain([&planned.base]);
@@ -199,11 +200,18 @@ impl Build<'_> {
         let (how, why, id_text) = (How::Settled, None, None);
         progress.event(&Event::End { stage, number: 0, how, why, id: id_text, millis: 0 });
         let layers = base.parts.iter().filter_map(crate::build::state::Part::diff_id).collect();
-        let mut workplace = Workplace::new(self.session.env, "build", layers)?;
-        let work = Work { session: &self.session, planned, base, id, lease: self.lease };
-        let child = spawn(planned.index, |tell| work.run(&mut workplace, tell));
-        self.workplaces.insert(planned.index, workplace);
-        self.children.push(child?);
+        let (session, lease) = (&self.session, self.lease);
+        let known = Begun::new(session, planned, base, id)
+            .map(|begun| begun.look_up(session, planned, &mut |event| progress.event(event)));
+        match known {
+            Err(event) | Ok(Ok(event)) => self.take(event, progress),
+            Ok(Err(begun)) => {
+                let mut workplace = Workplace::new(session.env, "build", layers)?;
+                let child = spawn(stage, |tell| begun.run(session, planned, lease, &mut workplace, tell));
+                self.workplaces.insert(stage, workplace);
+                self.children.push(child?);
+            }
+        }
         Ok(())
     }
 

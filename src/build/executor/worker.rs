@@ -1,118 +1,200 @@
-//! A process that builds one stage.
+//! The steps of a stage: looked up, or carried out in a process of its own.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use lay_store::{Digest, Lease, Store};
+use lay_store::{Digest, Lease};
 
+use super::keep::keep_all;
 use super::{Event, How, Session};
+use crate::build::cache::StepRecord;
 use crate::build::containerfile::{Containerfile, Instruction, Text};
 use crate::build::copy::Digests;
 use crate::build::error::{StepError, report};
 use crate::build::plan::{PlannedStage, Scope, Step};
-use crate::build::state::{LAYER, Part, State};
-use crate::build::step::Stage;
+use crate::build::state::State;
+use crate::build::step::{Outcome, Stage};
 use crate::container::Workplace;
-use crate::layer::archive::changes_until;
-use crate::layer::pack;
 
-/// Archives that are written at once.
-const THREADS: usize = 4;
-
-/// What a worker works on.
-pub struct Work<'a> {
-    /// The build.
-    pub session: &'a Session<'a>,
-    /// The stage.
-    pub planned: &'a PlannedStage<'a>,
-    /// What it begins with.
-    pub base: State,
-    /// What identifies that.
-    pub id: Digest,
-    /// Protects what it makes.
-    pub lease: &'a Lease,
+/// A stage that has begun. Its first steps may be known already, and are looked up without a process and a place for it.
+#[derive(Debug)]
+pub struct Begun {
+    /// The image so far.
+    state: State,
+    /// What identifies the steps so far.
+    id: Digest,
+    /// The base image's triggers.
+    triggers: Vec<Instruction>,
+    /// How many steps are done, triggers included.
+    done: usize,
+    records: Vec<StepRecord>,
+    digests: Digests,
 }
 
-impl Work<'_> {
-    /// Builds the stage and tells `tell` of it. Tells whether all went well.
-    pub fn run(self, workplace: &mut Workplace, tell: &mut dyn FnMut(&Event)) -> bool {
-        let Work { session, planned, base, id, lease } = self;
-        let triggers = match triggers(&base) {
+impl Begun {
+    /// A stage that begins with `state`, which `id` identifies.
+    ///
+    /// # Errors
+    /// With the failure to tell when a trigger of the base image makes no sense.
+    pub fn new(
+        session: &Session<'_>,
+        planned: &PlannedStage<'_>,
+        mut state: State,
+        id: Digest,
+    ) -> Result<Self, Event> {
+        let triggers = match triggers(session, planned, &state) {
             Ok(triggers) => triggers,
-            Err(error) => {
-                tell(&failed(session, planned.index, 0, planned.text, &error, &base));
-                return false;
-            }
+            Err(error) => return Err(failed(session, planned.index, 0, planned.text, &error, &state)),
         };
-        let mut scope = Scope::resume(&session.plan.globals, base.scope.clone());
-        for (name, value) in base.environment() {
+        state.settings.remove("OnBuild");
+        state.has_cmd = false;
+        let digests = Digests::load(&session.digests_path());
+        Ok(Self { state, id, triggers, done: 0, records: Vec::new(), digests })
+    }
+
+    /// Looks steps up, one after the other, up to the first that has to be carried out, or might have to be. If there is none,
+    /// all is done, and this is the event that says so.
+    pub fn look_up(
+        mut self,
+        session: &Session<'_>,
+        planned: &PlannedStage<'_>,
+        tell: &mut dyn FnMut(&Event),
+    ) -> Result<Event, Box<Self>> {
+        if session.options.no_cache {
+            return Err(Box::new(self));
+        }
+        let triggers = std::mem::take(&mut self.triggers);
+        let all = steps(session, planned, &triggers);
+        let mut done = self.done;
+        let mut stage = self.stage(session, planned, None, tell);
+        while let Some(step) = all.get(done) {
+            let start = Instant::now();
+            // Whatever is wrong with it shows again when it is carried out.
+            let Ok(outcome) = stage.step(done + 1, step) else { break };
+            done += 1;
+            begin(&mut stage, (done, all.len()), step);
+            end(&mut stage, done, outcome, start);
+        }
+        if done == all.len() {
+            stage.digests.save();
+            stage.state.scope = stage.scope.save();
+            let Stage { index, state, records, .. } = stage;
+            return Ok(Event::Finished {
+                stage: index,
+                made: Vec::new(),
+                records,
+                state: Some(Box::new(state)),
+            });
+        }
+        Err(Box::new(Self::of(stage, triggers, done)))
+    }
+
+    /// Carries the rest out and tells `tell` of it. Tells whether all went well.
+    pub fn run(
+        mut self,
+        session: &Session<'_>,
+        planned: &PlannedStage<'_>,
+        lease: &Lease,
+        workplace: &mut Workplace,
+        tell: &mut dyn FnMut(&Event),
+    ) -> bool {
+        let triggers = std::mem::take(&mut self.triggers);
+        let all = steps(session, planned, &triggers);
+        let done = self.done;
+        let mut stage = self.stage(session, planned, Some(workplace), tell);
+        let well = rest(&mut stage, planned, &all, (done, triggers.len()));
+        stage.state.scope = stage.scope.save();
+        keep_all(stage, lease, well) && well
+    }
+
+    fn stage<'a>(
+        self,
+        session: &'a Session<'a>,
+        planned: &PlannedStage<'_>,
+        workplace: Option<&'a mut Workplace>,
+        tell: &'a mut dyn FnMut(&Event),
+    ) -> Stage<'a> {
+        let Self { state, id, records, digests, .. } = self;
+        let mut scope = Scope::resume(&session.plan.globals, state.scope.clone());
+        for (name, value) in state.environment() {
             scope.set_env(name, value);
         }
-        let mut stage = Stage {
-            session,
-            index: planned.index,
-            state: base,
-            scope,
-            workplace,
-            packed: Vec::new(),
-            records: Vec::new(),
-            digests: Digests::load(&session.digests_path()),
-            id,
-            tell,
-        };
-        stage.state.settings.remove("OnBuild");
-        stage.state.has_cmd = false;
-        let well = steps(&mut stage, planned, &triggers);
-        stage.state.scope = stage.scope.save();
-        finish(stage, lease, well) && well
+        let (index, packed) = (planned.index, Vec::new());
+        Stage { session, index, state, scope, workplace, packed, records, digests, id, tell }
+    }
+
+    fn of(stage: Stage<'_>, triggers: Vec<Instruction>, done: usize) -> Self {
+        let Stage { mut state, scope, records, digests, id, .. } = stage;
+        state.scope = scope.save();
+        Self { state, id, triggers, done, records, digests }
     }
 }
 
-/// The base image's triggers.
-fn triggers(base: &State) -> Result<Vec<Instruction>, StepError> {
+/// The triggers of the image that a stage begins with.
+fn triggers(
+    session: &Session<'_>,
+    planned: &PlannedStage<'_>,
+    base: &State,
+) -> Result<Vec<Instruction>, StepError> {
+    if planned.base.stage().is_some() {
+        return Ok(Vec::new());
+    }
     let texts = base.list("OnBuild").unwrap_or_default();
-    texts.iter().map(|text| Ok(Containerfile::parse_trigger(text)?)).collect()
+    let trigger = |text: &String| -> Result<Instruction, StepError> {
+        let trigger = Containerfile::parse_trigger(text)?;
+        Step::of_trigger(session.file, planned.index, &trigger)?;
+        Ok(trigger)
+    };
+    texts.iter().map(trigger).collect()
 }
 
-fn steps(stage: &mut Stage<'_>, planned: &PlannedStage<'_>, triggers: &[Instruction]) -> bool {
+/// All steps of a stage.
+fn steps<'a>(
+    session: &Session<'_>,
+    planned: &'a PlannedStage<'a>,
+    triggers: &'a [Instruction],
+) -> Vec<Step<'a>> {
+    let triggers = triggers.iter().filter_map(|trigger| {
+        // They were asked before.
+        Step::of_trigger(session.file, planned.index, trigger).ok()
+    });
+    triggers.chain(planned.steps.iter().cloned()).collect()
+}
+
+/// Carries steps out after the first `done`.
+fn rest(
+    stage: &mut Stage<'_>,
+    planned: &PlannedStage<'_>,
+    all: &[Step<'_>],
+    (done, triggers): (usize, usize),
+) -> bool {
     let session = stage.session;
-    let of_image = planned.base.stage().is_none();
-    let mut all = Vec::new();
-    for trigger in triggers.iter().filter(|_| of_image) {
-        match Step::of_trigger(session.file, planned.index, trigger) {
-            Ok(step) => all.push(step),
-            Err(error) => {
-                let event = failed(session, planned.index, 0, planned.text, &error.into(), &stage.state);
-                (stage.tell)(&event);
-                return false;
-            }
-        }
-    }
-    all.extend(planned.steps.iter().cloned());
-    let (name, total) = (session.stage_name(planned.index), all.len());
-    for (index, step) in all.iter().enumerate() {
-        let number = index + 1;
-        let text = step.text.line.clone();
-        (stage.tell)(&Event::Begin { stage: planned.index, name: name.clone(), number, total, text });
+    for (index, step) in all.iter().enumerate().skip(done) {
+        begin(stage, (index + 1, all.len()), step);
         let start = Instant::now();
-        let outcome = match stage.step(number, step) {
+        let outcome = match stage.step(index + 1, step) {
             Ok(outcome) => outcome,
             Err(error) => {
-                let text = if of_image && index < triggers.len() { planned.text } else { step.text };
-                let event = failed(session, planned.index, number, text, &error, &stage.state);
+                let text = if index < triggers { planned.text } else { step.text };
+                let event = failed(session, planned.index, index + 1, text, &error, &stage.state);
                 (stage.tell)(&event);
                 return false;
             }
         };
-        let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (how, why, id) = (outcome.how, outcome.why, outcome.id.filter(|_| outcome.how != How::Settled));
-        (stage.tell)(&Event::End { stage: planned.index, number, how, why, id, millis });
+        end(stage, index + 1, outcome, start);
     }
     true
+}
+
+fn begin(stage: &mut Stage<'_>, (number, total): (usize, usize), step: &Step<'_>) {
+    let (name, text) = (stage.session.stage_name(stage.index), step.text.line.clone());
+    (stage.tell)(&Event::Begin { stage: stage.index, name, number, total, text });
+}
+
+fn end(stage: &mut Stage<'_>, number: usize, outcome: Outcome, start: Instant) {
+    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let Outcome { how, why, id } = outcome;
+    let id = id.filter(|_| how != How::Settled);
+    (stage.tell)(&Event::End { stage: stage.index, number, how, why, id, millis });
 }
 
 fn failed(
@@ -131,80 +213,4 @@ fn failed(
     let message = crate::error::chain(error);
     let report = report(&session.context.name, &session.context.content, text.span.start, &message);
     Event::Failed { stage, number, report, code, state: Box::new(state.clone()) }
-}
-
-/// An archive that is still to come into the store.
-enum Pending {
-    Packed(crate::layer::Packed, PathBuf),
-    Kept(usize, PathBuf),
-}
-
-/// Brings all that the stage has made into the store.
-fn finish(stage: Stage<'_>, lease: &Lease, well: bool) -> bool {
-    let Stage { session, index, state, workplace, packed, records, digests, tell, .. } = stage;
-    let packed = packed.into_iter().map(|(packed, blob)| Pending::Packed(packed, blob));
-    let kept = state.parts.iter().filter_map(|part| match part {
-        Part::Kept { step: (stage, number), path } if *stage == index => {
-            Some(Pending::Kept(*number, path.clone()))
-        }
-        _ => None,
-    });
-    let pending: Vec<Mutex<Option<Pending>>> =
-        packed.chain(kept).map(|pending| Mutex::new(Some(pending))).collect();
-    let next = AtomicUsize::new(0);
-    let work = || -> Result<Vec<(usize, Digest, u64)>, StepError> {
-        let mut made = Vec::new();
-        while let Some(slot) = pending.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let Some(pending) = slot.lock().ok().and_then(|mut slot| slot.take()) else { continue };
-            made.extend(keep(session, lease, workplace, state.epoch, pending)?);
-        }
-        Ok(made)
-    };
-    let threads = THREADS.min(pending.len());
-    let result: Result<Vec<_>, StepError> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Vec<_>, StepError>>| {
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        let lists = threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()?;
-        Ok(lists.concat())
-    });
-    digests.save();
-    match result {
-        Ok(made) => {
-            let state = well.then(|| Box::new(state));
-            tell(&Event::Finished { stage: index, made, records, state });
-            true
-        }
-        Err(error) => {
-            let report = format!("cannot keep the layers: {}", crate::error::chain(&error));
-            tell(&Event::Failed { stage: index, number: 0, report, code: None, state: Box::new(state) });
-            false
-        }
-    }
-}
-
-fn keep(
-    session: &Session<'_>,
-    lease: &Lease,
-    workplace: &Workplace,
-    epoch: i64,
-    pending: Pending,
-) -> Result<Option<(usize, Digest, u64)>, StepError> {
-    let store: &Store = &session.env.store;
-    let (packed, blob, number) = match pending {
-        Pending::Packed(packed, blob) => (packed, blob, None),
-        Pending::Kept(number, upper) => {
-            let path = workplace.dir().join(format!("blob-{number}"));
-            let blob = File::create(&path).map_err(StepError::file("create", &path))?;
-            let packed =
-                pack(store, session.form, &blob, |out: &mut dyn Write| changes_until(&upper, epoch, out))?;
-            (packed, path, Some(number))
-        }
-    };
-    let (diff_id, size) = (packed.diff_id, packed.size);
-    lease.protect([diff_id])?;
-    store.adopt_blob(&blob, &diff_id, size, LAYER)?;
-    packed.commit()?;
-    Ok(number.map(|number| (number, diff_id, size)))
 }

@@ -5,11 +5,12 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use lay_store::Digest;
+use rustix::fs::fstat;
 
 use super::{Outcome, Stage};
 use crate::build::cache::Inputs;
 use crate::build::containerfile::{Add, Copy, Source, Transfer, Word};
-use crate::build::copy::{Chmod, Item, Job, Node, Root, Tree, place, summarize, unpack, write};
+use crate::build::copy::{Chmod, Item, Job, Node, Root, Seen, Tree, hash, place, summarize, unpack, write};
 use crate::build::error::StepError;
 use crate::build::ignore::Ignore;
 use crate::build::plan::{Origin, Step as Planned};
@@ -182,14 +183,15 @@ impl Stage<'_> {
         }
         let chain = self.chain(&prepared.inputs)?;
         let made = self.session.cache.find(&prepared.inputs.alias_key(chain)?)?;
-        let there = made.layer.is_none_or(|(diff_id, _)| {
-            self.session.env.store.layer(&diff_id).is_some() && self.session.env.store.has_blob(&diff_id)
-        });
-        there.then(|| self.reuse(number, prepared.inputs.clone(), made, &prepared.by))
+        self.is_there(&made).then(|| self.reuse(number, prepared.inputs.clone(), made, &prepared.by))
     }
 
     /// Looks the copy up, or carries it out.
     fn transfer(&mut self, number: usize, mut prepared: Prepared) -> Result<Outcome, StepError> {
+        let known = self.session.cache.may_have(&prepared.inputs.weak());
+        if !known {
+            self.in_earnest()?;
+        }
         // What is copied is the same wherever it goes, so it can be looked up without the image's files.
         let mut sources = Tree::new(None, self.state.epoch);
         let archives = place(&mut sources, &Job { into_directory: true, ..self.lookup_job(&prepared.job) })?;
@@ -197,8 +199,8 @@ impl Stage<'_> {
             let digest = self.digest_of(root, path)?;
             prepared.inputs.add(&format!("archive {}", path.display()), &digest.to_string());
         }
-        if !self.digests.know(&sources) && self.session.cache.may_have(&prepared.inputs.weak()) {
-            self.digests.learn(&sources)?;
+        if known {
+            self.learn(&sources)?;
         }
         if let Some(summary) = summarize(&sources, &self.digests) {
             let mut inputs = prepared.inputs.clone();
@@ -207,6 +209,7 @@ impl Stage<'_> {
                 return Ok(self.reuse(number, inputs, made, &prepared.by));
             }
         }
+        self.in_earnest()?;
         let below = if prepared.link { None } else { self.root()? };
         prepared.job.owner = self.owner(prepared.chown.as_deref())?;
         let mut tree = Tree::new(below.as_ref(), self.state.epoch);
@@ -215,7 +218,7 @@ impl Stage<'_> {
             let Some(archive) = root.open_file(&path)? else {
                 return Err(StepError::Changed(path.display().to_string()));
             };
-            let spool = self.workplace.dir().join(format!("spool-{number}"));
+            let spool = self.dir()?.join(format!("spool-{number}"));
             let room = self.session.env.store.layer_room()?;
             let how = (prepared.job.owner, prepared.job.chmod.as_ref());
             unpack(&mut tree, &to, archive, room, how, &spool)?;
@@ -243,7 +246,14 @@ impl Stage<'_> {
 
     fn digest_of(&mut self, root: &Arc<Root>, path: &Path) -> Result<Digest, StepError> {
         let file = root.open_file(path)?.ok_or_else(|| StepError::Changed(path.display().to_string()))?;
-        crate::build::copy::hash(file).map_err(StepError::file("read", path))
+        let seen = Seen::of(&fstat(&file).map_err(StepError::errno("examine", path))?);
+        if let Some(digest) = self.digests.get(&seen) {
+            return Ok(digest);
+        }
+        self.in_earnest()?;
+        let digest = hash(file).map_err(StepError::file("read", path))?;
+        self.digests.insert(&seen, digest);
+        Ok(digest)
     }
 
     /// Makes a layer of a tree; none of an empty one.
@@ -251,7 +261,7 @@ impl Stage<'_> {
         if tree.is_empty() {
             return Ok(None);
         }
-        let path = self.workplace.dir().join(format!("blob-{number}"));
+        let path = self.dir()?.join(format!("blob-{number}"));
         let blob = File::create(&path).map_err(StepError::file("create", &path))?;
         let digests = &mut self.digests;
         let packed =
@@ -291,13 +301,17 @@ impl Stage<'_> {
         }
         let path = normal(&Path::new("/").join(self.state.setting("WorkingDir")).join(&text));
         let shown = path.display().to_string();
-        self.state.settings.insert("WorkingDir".into(), shown.clone().into());
         let by = format!("WORKDIR {shown}");
         let user = self.state.setting("User").to_owned();
         let mut inputs = Inputs::new("WORKDIR", &shown);
         inputs.add("user", &user);
         inputs.add("time", &self.state.epoch.to_string());
-        if let Some(made) = self.cached(&inputs) {
+        let made = self.cached(&inputs);
+        if made.is_none() {
+            self.in_earnest()?;
+        }
+        self.state.settings.insert("WorkingDir".into(), shown.into());
+        if let Some(made) = made {
             return Ok(self.reuse(number, inputs, made, &by));
         }
         let below = self.root()?;

@@ -21,18 +21,18 @@ impl Stage<'_> {
         checksum: Option<&str>,
         keep_git_dir: bool,
     ) -> Result<Option<Item>, StepError> {
+        let is_repository = git::is_repository(source);
+        if !["http://", "https://"].iter().any(|scheme| source.starts_with(scheme)) && !is_repository {
+            return Ok(None);
+        }
         let number = self.records.len();
-        let dir =
-            self.workplace.dir().join(format!("fetch-{number}-{}", Digest::of(source.as_bytes()).hex()));
-        if git::is_repository(source) {
+        let dir = self.dir()?.join(format!("fetch-{number}-{}", Digest::of(source.as_bytes()).hex()));
+        if is_repository {
             if !dir.exists() {
                 git::clone(source, &dir, keep_git_dir).map_err(|reason| fetch_error(source, reason))?;
             }
             let root = Root::of_context(&dir, Ignore::default())?;
             return Ok(Some(Item::Path(Arc::new(root), "/".to_owned())));
-        }
-        if !(source.starts_with("http://") || source.starts_with("https://")) {
-            return Ok(None);
         }
         fs::create_dir_all(&dir).map_err(StepError::file("create", &dir))?;
         let path = dir.join("file");

@@ -9,14 +9,14 @@ mod points;
 mod run;
 mod secret;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lay_store::Digest;
 
 use super::cache::{Inputs, Made, StepRecord};
 use super::containerfile::{Kind, Word};
-use super::copy::{Digests, Root};
+use super::copy::{Digests, Root, Tree};
 use super::error::StepError;
 use super::executor::{Event, How, STEP_ID, Session};
 use super::plan::{Origin, Scope, Step};
@@ -35,8 +35,8 @@ pub struct Stage<'a> {
     pub state: State,
     /// The variables so far.
     pub scope: Scope<'a>,
-    /// Where its commands run.
-    pub workplace: &'a mut Workplace,
+    /// Where its commands run; none while steps are only looked up.
+    pub workplace: Option<&'a mut Workplace>,
     /// Archives that are not in the store yet, with their files.
     pub packed: Vec<(Packed, PathBuf)>,
     /// What there is to remember of its steps.
@@ -78,6 +78,28 @@ impl<'a> Stage<'a> {
             Kind::Workdir(word) => self.workdir(number, word),
             kind => self.configure(kind, step.text).map(|()| Outcome::settled()),
         }
+    }
+
+    /// Where a step's files go that are not kept.
+    ///
+    /// # Errors
+    /// [`StepError::NoPlace`] while steps are only looked up.
+    pub fn dir(&self) -> Result<&Path, StepError> {
+        self.workplace.as_deref().map(Workplace::dir).ok_or(StepError::NoPlace)
+    }
+
+    /// Says that what follows takes time and leaves traces: it is for a process of its own.
+    fn in_earnest(&self) -> Result<(), StepError> {
+        self.dir().map(drop)
+    }
+
+    /// Reads and hashes the files of a tree that are not known.
+    fn learn(&mut self, tree: &Tree<'_>) -> Result<(), StepError> {
+        if self.digests.know(tree) {
+            return Ok(());
+        }
+        self.in_earnest()?;
+        self.digests.learn(tree)
     }
 
     fn escape(&self) -> char {
@@ -131,11 +153,13 @@ impl<'a> Stage<'a> {
         }
         let chain = self.chain(inputs)?;
         let made = self.session.cache.find(&inputs.key(chain))?;
-        // The cache is derived: a layer that is gone makes a record worthless.
-        let there = made.layer.is_none_or(|(diff_id, _)| {
-            self.session.env.store.layer(&diff_id).is_some() && self.session.env.store.has_blob(&diff_id)
-        });
-        there.then_some(made)
+        self.is_there(&made).then_some(made)
+    }
+
+    /// The cache is derived: a layer that is gone makes a record worthless.
+    fn is_there(&self, made: &Made) -> bool {
+        let store = &self.session.env.store;
+        made.layer.is_none_or(|(diff_id, _)| store.layer(&diff_id).is_some() && store.has_blob(&diff_id))
     }
 
     fn chain(&self, inputs: &Inputs) -> Option<Digest> {

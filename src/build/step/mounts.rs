@@ -9,12 +9,40 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use lay_store::Digest;
 
 use super::Stage;
-use super::bind::Bind;
+use super::bind::{Bind, Shown};
 use super::secret::Secret;
 use crate::build::containerfile::{Mount, MountKind as Kind, Run, Sharing};
 use crate::build::error::StepError;
 use crate::build::plan::Origin;
 use crate::container::{Given, MountKind, MountRequest};
+
+/// What a command wants to be mounted. Nothing is opened, claimed or made for it yet: a command whose result is known
+/// already needs none of it.
+#[derive(Default)]
+pub struct Wanted {
+    /// What the result depends on: names and values; never a secret.
+    pub inputs: Vec<(String, String)>,
+    mounts: Vec<Want>,
+    /// A script: where it is to be, and what it says.
+    script: Option<(PathBuf, String)>,
+}
+
+struct Want {
+    mount: Mount,
+    origin: Origin,
+    /// Where; secrets and agents without a target find their place later.
+    target: Option<PathBuf>,
+    /// Of a bind.
+    shown: Option<Shown>,
+}
+
+impl Wanted {
+    /// Adds a script as an executable file.
+    pub fn script(&mut self, target: PathBuf, content: String) {
+        self.inputs.push(("script".into(), Digest::of(content.as_bytes()).to_string()));
+        self.script = Some((target, content));
+    }
+}
 
 /// The mounts of a command.
 #[derive(Default)]
@@ -25,8 +53,6 @@ pub struct Mounts {
     pub points: Vec<(PathBuf, bool)>,
     /// Variables that hold secrets, or tell of an agent.
     pub env: Vec<String>,
-    /// What the result depends on: names and values; never a secret.
-    pub inputs: Vec<(String, String)>,
     binds: Vec<Bind>,
     secrets: Vec<Secret>,
     /// Locks of caches.
@@ -34,12 +60,6 @@ pub struct Mounts {
 }
 
 impl Mounts {
-    /// Adds a script as an executable file.
-    pub fn script(&mut self, path: PathBuf, target: PathBuf, content: &str) {
-        self.inputs.push(("script".into(), Digest::of(content.as_bytes()).to_string()));
-        self.add(MountKind::Bind(path), target, true, false);
-    }
-
     /// Provides a mount that is no path of the host.
     pub fn given(&self, name: &str, userns: Option<BorrowedFd<'_>>) -> Given {
         let index = |prefix: &str| name.strip_prefix(prefix)?.parse::<usize>().ok();
@@ -59,9 +79,9 @@ impl Mounts {
 }
 
 impl Stage<'_> {
-    /// Reads the mounts of a command.
-    pub(super) fn mounts(&mut self, run: &Run, origins: &[Origin]) -> Result<Mounts, StepError> {
-        let mut mounts = Mounts::default();
+    /// Reads what a command wants to be mounted.
+    pub(super) fn wanted(&mut self, run: &Run, origins: &[Origin]) -> Result<Wanted, StepError> {
+        let mut wanted = Wanted::default();
         for (index, request) in run.mounts.iter().enumerate() {
             let failed = std::cell::RefCell::new(None);
             let mount = request.resolve(|word| {
@@ -73,15 +93,61 @@ impl Stage<'_> {
             if let Some(error) = failed.into_inner() {
                 return Err(error);
             }
-            let mount = mount?;
-            let origin = origins.get(index).unwrap_or(&Origin::None);
-            match mount.kind {
-                Kind::Bind => self.bind(&mut mounts, &mount, origin)?,
-                Kind::Cache => self.cache(&mut mounts, &mount, origin)?,
-                Kind::Tmpfs => self.tmpfs(&mut mounts, &mount)?,
-                Kind::Secret => self.secret(&mut mounts, &mount)?,
-                Kind::Ssh => self.agent(&mut mounts, &mount)?,
+            let origin = origins.get(index).unwrap_or(&Origin::None).clone();
+            let (want, input) = self.want(mount?, origin)?;
+            wanted.inputs.push(input);
+            wanted.mounts.push(want);
+        }
+        Ok(wanted)
+    }
+
+    /// A mount, and what the result depends on because of it.
+    fn want(&mut self, mount: Mount, origin: Origin) -> Result<(Want, (String, String)), StepError> {
+        let target = match (&mount.target, mount.kind) {
+            (None, Kind::Secret | Kind::Ssh) => None,
+            (target, _) => Some(self.target(target.as_deref().unwrap_or_default())?),
+        };
+        let shown_target = target.as_deref().unwrap_or(Path::new("")).display();
+        let mut shown = None;
+        let input = match mount.kind {
+            Kind::Bind => {
+                let source = mount.source.as_deref().unwrap_or("/");
+                let bind = shown.insert(self.bind_shown(&origin, source)?);
+                let text = format!("{shown_target} {} {}", mount.read_only, bind.content);
+                (format!("mount {shown_target}"), text)
             }
+            Kind::Cache => (
+                format!("cache {shown_target}"),
+                mount.id.clone().unwrap_or_else(|| shown_target.to_string()),
+            ),
+            Kind::Tmpfs => (format!("tmpfs {shown_target}"), format!("{:?}", mount.size)),
+            // That it is there, and where, counts; what it says does not.
+            Kind::Secret => {
+                (format!("secret {}", secret_id(&mount)), format!("{:?} {:?}", mount.target, mount.env))
+            }
+            Kind::Ssh => (format!("ssh {}", agent_id(&mount)), format!("{:?}", mount.target)),
+        };
+        Ok((Want { mount, origin, target, shown }, input))
+    }
+
+    /// Makes ready what a command wants to be mounted.
+    pub(super) fn open_mounts(&mut self, wanted: Wanted) -> Result<Mounts, StepError> {
+        let mut mounts = Mounts::default();
+        for want in wanted.mounts {
+            match want.mount.kind {
+                Kind::Bind => self.bind(&mut mounts, want)?,
+                Kind::Cache => self.cache(&mut mounts, want)?,
+                Kind::Tmpfs => tmpfs(&mut mounts, &want),
+                Kind::Secret => self.secret(&mut mounts, want)?,
+                Kind::Ssh => self.agent(&mut mounts, want)?,
+            }
+        }
+        if let Some((target, content)) = wanted.script {
+            let path = self.dir()?.join("script");
+            fs::write(&path, &content).map_err(StepError::file("write", &path))?;
+            fs::set_permissions(&path, Permissions::from_mode(0o755))
+                .map_err(StepError::file("write", &path))?;
+            mounts.add(MountKind::Bind(path), target, true, false);
         }
         Ok(mounts)
     }
@@ -100,15 +166,14 @@ impl Stage<'_> {
         if clean == Path::new("/") { bad("nothing can be mounted over the root") } else { Ok(clean) }
     }
 
-    fn bind(&mut self, mounts: &mut Mounts, mount: &Mount, origin: &Origin) -> Result<(), StepError> {
-        let target = self.target(mount.target.as_deref().unwrap_or_default())?;
+    fn bind(&mut self, mounts: &mut Mounts, want: Want) -> Result<(), StepError> {
+        let Want { mount, origin, target: Some(target), shown: Some(shown) } = want else { return Ok(()) };
         let source = mount.source.as_deref().unwrap_or("/");
-        let bind = self.bind_source(origin, source, mount.read_only, mounts.binds.len())?;
-        let text = format!("{} {} {}", target.display(), mount.read_only, bind.content);
-        mounts.inputs.push((format!("mount {}", target.display()), text));
+        let number = mounts.binds.len();
+        let bind = self.bind_source(&origin, source, shown, mount.read_only, number)?;
         let kind = match &bind.host_path {
             Some(path) => MountKind::Bind(path.clone()),
-            None => MountKind::Given(format!("lay-bind:{}", mounts.binds.len())),
+            None => MountKind::Given(format!("lay-bind:{number}")),
         };
         mounts.add(kind, target, mount.read_only, bind.is_directory);
         mounts.binds.push(bind);
@@ -116,8 +181,8 @@ impl Stage<'_> {
     }
 
     /// A directory of the store that is there again in the next build.
-    fn cache(&mut self, mounts: &mut Mounts, mount: &Mount, origin: &Origin) -> Result<(), StepError> {
-        let target = self.target(mount.target.as_deref().unwrap_or_default())?;
+    fn cache(&mut self, mounts: &mut Mounts, want: Want) -> Result<(), StepError> {
+        let Want { mount, origin, target: Some(target), .. } = want else { return Ok(()) };
         let id = mount.id.clone().unwrap_or_else(|| target.display().to_string());
         let root = self.session.env.store.root().join("build/mounts");
         fs::create_dir_all(&root).map_err(StepError::file("create", &root))?;
@@ -130,8 +195,8 @@ impl Stage<'_> {
             let new = dir.with_extension(format!("new-{}-{count}", std::process::id()));
             let _ = fs::remove_dir_all(&new);
             fs::create_dir(&new).map_err(StepError::file("create", &new))?;
-            if *origin != Origin::None {
-                self.seed(&new, origin, mount.source.as_deref().unwrap_or("/"))?;
+            if origin != Origin::None {
+                self.seed(&new, &origin, mount.source.as_deref().unwrap_or("/"))?;
             }
             chown(&new, Some(mount.uid.unwrap_or(0)), Some(mount.gid.unwrap_or(0)))
                 .and_then(|()| fs::set_permissions(&new, Permissions::from_mode(mount.mode.unwrap_or(0o755))))
@@ -142,25 +207,13 @@ impl Stage<'_> {
             }
         }
         mounts.locks.push(lock);
-        mounts.inputs.push((format!("cache {}", target.display()), id));
         mounts.add(MountKind::Bind(dir), target, mount.read_only, true);
         Ok(())
     }
 
-    fn tmpfs(&mut self, mounts: &mut Mounts, mount: &Mount) -> Result<(), StepError> {
-        let target = self.target(mount.target.as_deref().unwrap_or_default())?;
-        let mut options = vec!["exec".to_owned()];
-        options.extend(mount.size.map(|size| format!("size={size}")));
-        mounts.inputs.push((format!("tmpfs {}", target.display()), format!("{:?}", mount.size)));
-        mounts.add(MountKind::Tmpfs(options), target, false, true);
-        Ok(())
-    }
-
-    fn secret(&mut self, mounts: &mut Mounts, mount: &Mount) -> Result<(), StepError> {
-        let name = |target: &str| target.rsplit('/').next().unwrap_or_default().to_owned();
-        let id = mount.id.clone().or(mount.target.as_deref().map(name)).unwrap_or_default();
-        // That it is there, and where, counts; what it says does not.
-        mounts.inputs.push((format!("secret {id}"), format!("{:?} {:?}", mount.target, mount.env)));
+    fn secret(&mut self, mounts: &mut Mounts, want: Want) -> Result<(), StepError> {
+        let Want { mount, target, .. } = want;
+        let id = secret_id(&mount);
         let Some(value) = self.session.secret(&id)? else {
             return match mount.required {
                 true => Err(StepError::NotGiven(format!(
@@ -174,11 +227,11 @@ impl Stage<'_> {
                 StepError::NotGiven(format!("the secret \"{id}\" is no text and cannot be a variable"))
             })?;
             mounts.env.push(format!("{variable}={text}"));
-            if mount.target.is_none() {
+            if target.is_none() {
                 return Ok(());
             }
         }
-        let target = self.target(mount.target.as_deref().unwrap_or(&format!("/run/secrets/{id}")))?;
+        let target = target.map_or_else(|| self.target(&format!("/run/secrets/{id}")), Ok)?;
         let secret = Secret {
             value,
             mode: mount.mode.unwrap_or(0o400),
@@ -189,9 +242,9 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn agent(&mut self, mounts: &mut Mounts, mount: &Mount) -> Result<(), StepError> {
-        let id = mount.id.as_deref().unwrap_or("default");
-        mounts.inputs.push((format!("ssh {id}"), format!("{:?}", mount.target)));
+    fn agent(&mut self, mounts: &mut Mounts, want: Want) -> Result<(), StepError> {
+        let Want { mount, target, .. } = want;
+        let id = agent_id(&mount);
         let Some(socket) = self.session.agent(id) else {
             return match mount.required {
                 true => Err(StepError::NotGiven(format!(
@@ -201,11 +254,28 @@ impl Stage<'_> {
             };
         };
         let default = format!("/run/buildkit/ssh_agent.{}", mounts.requests.len());
-        let target = self.target(mount.target.as_deref().unwrap_or(&default))?;
+        let target = target.map_or_else(|| self.target(&default), Ok)?;
         mounts.env.push(format!("SSH_AUTH_SOCK={}", target.display()));
         mounts.add(MountKind::Bind(socket), target, false, false);
         Ok(())
     }
+}
+
+fn tmpfs(mounts: &mut Mounts, want: &Want) {
+    let Some(target) = &want.target else { return };
+    let mut options = vec!["exec".to_owned()];
+    options.extend(want.mount.size.map(|size| format!("size={size}")));
+    mounts.add(MountKind::Tmpfs(options), target.clone(), false, true);
+}
+
+/// A secret without an id is called as its file.
+fn secret_id(mount: &Mount) -> String {
+    let name = |target: &str| target.rsplit('/').next().unwrap_or_default().to_owned();
+    mount.id.clone().or(mount.target.as_deref().map(name)).unwrap_or_default()
+}
+
+fn agent_id(mount: &Mount) -> &str {
+    mount.id.as_deref().unwrap_or("default")
 }
 
 /// The directory of a cache, and a lock that says how it is used meanwhile.

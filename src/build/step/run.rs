@@ -1,12 +1,12 @@
 //! `RUN`: an ordinary container on the layers so far; what it writes is the next layer.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use oci_spec::image::{Config, ConfigBuilder};
 
-use super::{Outcome, Stage, mounts, points};
+use super::mounts::{Mounts, Wanted};
+use super::{Outcome, Stage, points};
 use crate::build::cache::Inputs;
 use crate::build::containerfile::{Network, Run, Script, Security};
 use crate::build::copy::Root;
@@ -26,39 +26,38 @@ struct Command {
     args: Vec<String>,
     config: Config,
     options: Options,
-    mounts: mounts::Mounts,
+    mounts: Mounts,
 }
 
 impl Stage<'_> {
     /// Carries a `RUN` out.
     pub(super) fn run(&mut self, number: usize, run: &Run, step: &Planned<'_>) -> Result<Outcome, StepError> {
-        let mut mounts = self.mounts(run, &step.origins)?;
-        let args = self.arguments(run, &mut mounts)?;
+        let mut wanted = self.wanted(run, &step.origins)?;
+        let args = self.arguments(run, &mut wanted);
         let by = self.history(run, &args);
-        let inputs = self.inputs(run, &args, &mounts)?;
+        let inputs = self.inputs(run, &args, &wanted)?;
         if let Some(made) = self.cached(&inputs) {
             return Ok(self.reuse(number, inputs, made, &by));
         }
+        self.in_earnest()?;
+        let mounts = self.open_mounts(wanted)?;
         let command = self.prepare(run, args, mounts)?;
         let part = self.execute(number, command)?;
         Ok(self.adopt(number, inputs, part, &by))
     }
 
     /// What is executed. A script of its own becomes a file.
-    fn arguments(&self, run: &Run, mounts: &mut mounts::Mounts) -> Result<Vec<String>, StepError> {
-        Ok(match run.script() {
+    fn arguments(&self, run: &Run, wanted: &mut Wanted) -> Vec<String> {
+        match run.script() {
             Script::Exec(args) => args,
             Script::Shell(text) => self.in_shell(&text),
             Script::File { name, content } => {
-                let path = self.workplace.dir().join("script");
-                fs::write(&path, &content).map_err(StepError::file("write", &path))?;
-                fs::set_permissions(&path, Permissions::from_mode(0o755))
-                    .map_err(StepError::file("write", &path))?;
                 let target = PathBuf::from("/dev/pipes").join(name.replace('/', "_"));
-                mounts.script(path, target.clone(), &content);
-                vec![target.to_string_lossy().into_owned()]
+                let args = vec![target.to_string_lossy().into_owned()];
+                wanted.script(target, content);
+                args
             }
-        })
+        }
     }
 
     /// As BuildKit writes it: `RUN |1 A=b /bin/sh -c make`.
@@ -77,7 +76,7 @@ impl Stage<'_> {
     }
 
     /// All that the result may depend on beside the files below.
-    fn inputs(&self, run: &Run, args: &[String], mounts: &mounts::Mounts) -> Result<Inputs, StepError> {
+    fn inputs(&self, run: &Run, args: &[String], wanted: &Wanted) -> Result<Inputs, StepError> {
         let mut inputs = Inputs::new("RUN", &serde_json::json!(args).to_string());
         for (name, value) in self.scope.environment() {
             inputs.secret_free(&format!("variable {name}"), &value);
@@ -93,7 +92,7 @@ impl Stage<'_> {
         inputs.add("security", &format!("{:?}", run.security));
         inputs.add("platform", &self.state.platform().to_string());
         inputs.add("time", &self.state.epoch.to_string());
-        for (name, value) in &mounts.inputs {
+        for (name, value) in &wanted.inputs {
             inputs.add(name, value);
         }
         Ok(inputs)
@@ -114,7 +113,7 @@ impl Stage<'_> {
         }
     }
 
-    fn prepare(&self, run: &Run, args: Vec<String>, mounts: mounts::Mounts) -> Result<Command, StepError> {
+    fn prepare(&self, run: &Run, args: Vec<String>, mounts: Mounts) -> Result<Command, StepError> {
         let session = self.session;
         let insecure = run.security == Security::Insecure;
         if insecure && !session.options.allow.iter().any(|word| word == "security.insecure") {
@@ -159,21 +158,22 @@ impl Stage<'_> {
             let text = String::from_utf8_lossy(bytes).into_owned();
             tell(&Event::Output { stage, number, error, text });
         };
-        let end = self.workplace.run(self.session.env, step, &mut output)?;
+        let workplace = self.workplace.as_deref_mut().ok_or(StepError::NoPlace)?;
+        let end = workplace.run(self.session.env, step, &mut output)?;
         drop(mounts);
         if end.code != 0 {
             return Err(StepError::Command { code: end.code, oom: end.oom_killed });
         }
-        let Some(path) = self.workplace.take(&format!("step-{number}"))? else { return Ok(None) };
+        let Some(path) = workplace.take(&format!("step-{number}"))? else { return Ok(None) };
         let changed = fs::read_dir(&path).map_err(StepError::file("read", &path))?.next().is_some();
         Ok(changed.then_some(Part::Kept { step: (self.index, number), path }))
     }
 
     /// The layers so far, and the mount points that they lack.
-    pub(super) fn layers_with_points(&self, mounts: &mounts::Mounts) -> Result<Snapshot, StepError> {
+    pub(super) fn layers_with_points(&self, mounts: &Mounts) -> Result<Snapshot, StepError> {
         let mut layers = self.state.snapshot(&self.session.env.store, self.session.env.via)?;
         let root: Option<Root> = self.root()?;
-        let dir: &Path = &self.workplace.dir().join("points");
+        let dir: &Path = &self.dir()?.join("points");
         layers.layers.extend(points::make(root.as_ref(), dir, &mounts.points, self.state.epoch)?);
         Ok(layers)
     }
