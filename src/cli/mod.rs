@@ -6,6 +6,8 @@ mod candidates;
 mod check;
 mod commit;
 mod completion;
+mod container_host;
+mod container_view;
 mod context;
 mod cp;
 mod create;

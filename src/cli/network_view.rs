@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::container::{Driver, Link, Network, User};
 
 /// `NetworkSettings` of a container.
-pub fn settings(links: &[Link], ports: Vec<Value>) -> Value {
+pub fn settings(links: &[Link], ports: Value) -> Value {
     let first = links.first().map(|link| &link.endpoint);
     let networks: BTreeMap<&str, Value> =
         links.iter().map(|link| (link.network.as_str(), of(link))).collect();
@@ -18,6 +18,14 @@ pub fn settings(links: &[Link], ports: Vec<Value>) -> Value {
         "MacAddress": first.map(|e| e.mac),
         "Networks": networks,
         "Ports": ports,
+    })
+}
+
+/// Of a network that a container is to be on, when it runs.
+pub fn unconnected() -> Value {
+    json!({
+        "NetworkID": "", "Aliases": [], "Interface": "", "IPAddress": "", "IPPrefixLen": 0, "Gateway": "",
+        "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0, "IPv6Gateway": "", "MacAddress": "",
     })
 }
 

@@ -101,7 +101,7 @@ pub use resources::{Rate, Resources, Throttle, parse_bytes};
 pub use restart::RestartPolicy;
 pub use security::{Seccomp, Security};
 pub use set::Containers;
-pub use signal::parse_signal;
+pub use signal::{parse_signal, signal_name};
 pub use start::{restart, start, start_wanted};
 pub use state::State;
 pub use stats::{Sample, sample};

@@ -20,6 +20,14 @@ pub fn parse_signal(text: &str) -> Result<i32, Error> {
     format!("SIG{name}").parse::<Signal>().map(|s| s as i32).map_err(|_| unknown(text))
 }
 
+/// A signal's name, such as `SIGTERM` or `SIGRTMIN+3`.
+pub fn signal_name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.as_str().to_string(),
+        Err(_) => format!("SIGRTMIN+{}", number - 34),
+    }
+}
+
 /// `RTMIN`, `RTMIN+n`, `RTMAX`, `RTMAX-n` (signal(7), with glibc's bounds of 34 and 64).
 fn real_time(name: &str) -> Option<i32> {
     let (base, offset) = match (name.strip_prefix("RTMIN"), name.strip_prefix("RTMAX")) {
@@ -44,6 +52,7 @@ mod tests {
             [("KILL", 9), ("sigterm", 15), ("SIGWINCH", 28), ("9", 9), ("SIGRTMIN+3", 37), ("RTMAX-1", 63)]
         {
             assert_eq!(parse_signal(text).unwrap(), number, "{text}");
+            assert_eq!(parse_signal(&signal_name(number)).unwrap(), number, "{text}");
         }
         for bad in ["", "0", "65", "SIGNOPE", "RTMIN+99"] {
             assert!(parse_signal(bad).is_err(), "{bad}");

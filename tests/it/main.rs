@@ -19,6 +19,7 @@ mod forks;
 mod forms;
 mod groups;
 mod images;
+mod inspects;
 mod isolation;
 mod life;
 mod lifecycle;
