@@ -7,7 +7,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::fs::{FlockOperation, flock};
@@ -23,6 +24,8 @@ use crate::container::record::{Container, Running};
 use crate::container::sys::adopt;
 use crate::network::dns::{Sockets, Tasks, serve};
 
+/// Those that this process started: a monitor's container may start many times, and each that ended is to be waited for.
+static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 /// Locked by the process.
 const LOCK: &str = "names.lock";
 
@@ -62,7 +65,11 @@ fn spawn(root: &Path, dir: &Path, fds: [OwnedFd; 3]) -> Result<(), Error> {
         .stderr(Stdio::null())
         .current_dir("/")
         .process_group(0);
-    command.spawn().map(drop).map_err(on("run", exe))
+    let child = command.spawn().map_err(on("run", exe))?;
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.retain_mut(|earlier| matches!(earlier.try_wait(), Ok(None)));
+    started.push(child);
+    Ok(())
 }
 
 /// That process. The descriptors are those of the lock and the sockets.

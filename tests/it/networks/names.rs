@@ -206,3 +206,35 @@ fn names_follow_a_container_that_is_renamed() {
         lay.ok(&["exec", "asker", "cat", "/etc/hosts"]).contains("\tnew ")
     });
 }
+
+#[test]
+fn no_name_server_that_ended_stays_behind() {
+    let lay = Lay::new();
+    lay.ok(&["network", "create", "web"]);
+    let flags = ["run", "-d", "--name", "again", "--restart", "always", "--network", "web"];
+    lay.ok(&[&flags[..], &["busybox", "true"]].concat());
+    eventually("it started again several times", || {
+        lay.ok(&["inspect", "-f", "{{.RestartCount}}", "again"]).parse::<u32>().unwrap() >= 4
+    });
+    let root = lay.root().display().to_string();
+    let monitors: Vec<i32> = processes()
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains(&root) && line.contains("\0monitor\0")
+        })
+        .collect();
+    assert!(!monitors.is_empty());
+    let is_left = |pid: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        fields[0] == "Z" && monitors.contains(&fields[1].parse().unwrap())
+    };
+    let left = processes().filter(|pid| is_left(*pid)).count();
+    assert!(left <= 2, "{left} processes that nobody waited for");
+    lay.ok(&["rm", "-f", "again"]);
+}
+
+fn processes() -> impl Iterator<Item = i32> {
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}

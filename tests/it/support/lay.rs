@@ -48,11 +48,20 @@ fn claim() -> (u32, UnixDatagram) {
     for slot in 0..200 {
         let name = format!("lay-it-{slot}");
         let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
-        if let Ok(socket) = UnixDatagram::bind_addr(&address) {
+        if let Ok(socket) = UnixDatagram::bind_addr(&address)
+            && !is_left_over(slot)
+        {
             return (slot, socket);
         }
     }
     panic!("more than 200 tests at once");
+}
+
+/// Whether a run that was killed left something under this number.
+fn is_left_over(slot: u32) -> bool {
+    let groups = ["/sys/fs/cgroup", "/sys/fs/cgroup/pids"];
+    let left = groups.map(|dir| Path::new(dir).join(format!("lay-it-{slot}")));
+    left.iter().any(|path| path.exists()) || Path::new("/sys/class/net").join(format!("layit{slot}")).exists()
 }
 
 impl Lay {
