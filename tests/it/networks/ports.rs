@@ -199,7 +199,7 @@ fn of_a_range_the_first_free_port_is_taken() {
     let ports = lay.ok(&["ps", "--filter", "name=three", "--format", "{{.Ports}}"]);
     assert_eq!(ports, format!("0.0.0.0:{last}->80/tcp, [::]:{last}->80/tcp"));
     let inspected = lay.ok(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "two"]);
-    assert!(inspected.contains(&format!("\"HostPort\":{second}")), "{inspected}");
+    assert!(inspected.contains(&format!("\"HostPort\":\"{second}\"")), "{inspected}");
     drop(taken);
     let holder = TcpListener::bind(format!("0.0.0.0:{third}")).unwrap();
     lay.run(&["run", "--rm", "-p", &format!("{range}:80"), "busybox", "true"])
