@@ -43,6 +43,9 @@ pub struct CreateFlags {
     /// User, by name or number, and group
     #[arg(short, long, value_name = "USER[:GROUP]")]
     user: Option<String>,
+    /// Further group of the user, by name or number
+    #[arg(long, value_name = "GROUP")]
+    group_add: Vec<String>,
     /// Run this instead of the image's entrypoint
     #[arg(long, value_name = "COMMAND")]
     entrypoint: Option<String>,
@@ -158,6 +161,7 @@ impl CreateFlags {
             env: environment(&self.env_file, &self.env)?,
             workdir: self.workdir.clone(),
             user: self.user.clone().or_else(|| userns::keeps_ids().then(own_ids)),
+            group_add: self.group_add.clone(),
             hostname: self.hostname.clone(),
             tty: self.tty,
             interactive: self.interactive,

@@ -1,5 +1,7 @@
 //! The commands that people wait for: to describe all sixty to clap takes longer than to start some of a container.
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
 use super::{Cli, Command, Globals, exec, monitor, run};
@@ -25,16 +27,16 @@ enum Few {
 
 /// Reads this process's command line if it is one of theirs; whatever is wrong with it, and help, is for the whole command
 /// line to tell.
-pub fn parse() -> Option<Cli> {
+pub fn parse(args: &[OsString]) -> Option<Cli> {
     let names = ["run", "exec", "monitor"];
-    if !std::env::args_os().skip(1).take(FIRST).any(|word| names.iter().any(|name| word == *name)) {
+    if !args.iter().skip(1).take(FIRST).any(|word| names.iter().any(|name| word == name)) {
         return None;
     }
-    let Quick { globals, command } = Quick::try_parse().ok()?;
+    let Quick { globals, command } = Quick::try_parse_from(args).ok()?;
     let command = match command {
         Few::Run(run) => Command::Run(run),
         Few::Exec(exec) => Command::Exec(exec),
         Few::Monitor(monitor) => Command::Monitor(monitor),
     };
-    Some(Cli { globals, command })
+    Some(Cli { globals, version: None, command })
 }

@@ -119,7 +119,10 @@ fn process(
     let mut process = spec.process().clone().ok_or_else(missing)?;
     process.set_args(Some(options.args.clone())).set_terminal(Some(options.tty));
     let identity = match &options.user {
-        Some(user) => user::resolve(user, &files(env, container, running)?)?,
+        Some(user) => {
+            let added = &container.record.options.group_add;
+            user::resolve(user, added, &files(env, container, running)?)?
+        }
         None => identity_of(&process),
     };
     let mut variables = process.env().clone().unwrap_or_default();

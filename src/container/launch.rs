@@ -178,7 +178,7 @@ fn start(
     };
     let files = snapshot.peek()?;
     let user = record.options.user.clone().or_else(|| config.user().clone()).unwrap_or_default();
-    let identity = user::resolve(&user, &files)?;
+    let identity = user::resolve(&user, &record.options.group_add, &files)?;
     fill(&Volumes::new(env.store.root()), &record.options.mounts, &files)?;
     drop(files);
     let facts = claim(env, container, config, identity)?;

@@ -48,6 +48,9 @@ pub struct Options {
     pub workdir: Option<String>,
     /// `-u`.
     pub user: Option<String>,
+    /// `--group-add`.
+    #[serde(default)]
+    pub group_add: Vec<String>,
     /// `--hostname`.
     pub hostname: Option<String>,
     /// `-t`.

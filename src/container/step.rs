@@ -187,7 +187,7 @@ impl Workplace {
 /// # Errors
 /// When a name is unknown or a number out of range.
 pub fn resolve_owner(spec: &str, files: &Files) -> Result<(u32, u32), Error> {
-    user::resolve(spec, files).map(|identity| (identity.uid, identity.gid))
+    user::resolve(spec, &[], files).map(|identity| (identity.uid, identity.gid))
 }
 
 struct StepRoot<'a> {

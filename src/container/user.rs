@@ -21,14 +21,26 @@ pub struct Identity {
 
 /// Resolves `user`, `user:group`, `uid`, `uid:gid` or nothing (root) as Docker does: names and home come
 /// from the image, a number need not be listed, and supplementary groups are those that list the user,
-/// unless a group was given.
+/// unless a group was given. `added` are groups that it has in any case.
 ///
 /// # Errors
 /// When a name is unknown or a number out of range.
-pub fn resolve(spec: &str, files: &Files) -> Result<Identity, Error> {
+pub fn resolve(spec: &str, added: &[String], files: &Files) -> Result<Identity, Error> {
     let passwd = read(files, "etc/passwd")?;
     let group = read(files, "etc/group")?;
-    resolve_in(spec, &passwd, &group)
+    let mut identity = resolve_in(spec, &passwd, &group)?;
+    add_groups(&mut identity, added, &group)?;
+    Ok(identity)
+}
+
+fn add_groups(identity: &mut Identity, added: &[String], group: &str) -> Result<(), Error> {
+    for wanted in added {
+        let gid = find_group(wanted, group)?;
+        if !identity.groups.contains(&gid) {
+            identity.groups.push(gid);
+        }
+    }
+    Ok(())
 }
 
 fn read(files: &Files, path: &str) -> Result<String, Error> {
@@ -139,6 +151,15 @@ mod tests {
         assert_eq!(resolve("alice:video"), identity(1000, 39, &[39], "/home/alice"));
         assert_eq!(resolve("alice:5"), identity(1000, 5, &[5], "/home/alice"));
         assert_eq!(resolve("4242"), identity(4242, 0, &[0], "/"));
+    }
+
+    #[test]
+    fn groups_are_added_once() {
+        let mut alice = resolve_in("alice", PASSWD, GROUP).unwrap();
+        let added = ["wheel", "video", "4242"].map(str::to_string);
+        add_groups(&mut alice, &added, GROUP).unwrap();
+        assert_eq!(alice.groups, [1001, 10, 63, 39, 4242]);
+        assert!(add_groups(&mut alice, &["nogroup".to_string()], GROUP).is_err());
     }
 
     #[test]
