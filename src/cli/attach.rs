@@ -1,5 +1,7 @@
 //! `lay attach`
 
+use std::io::IsTerminal;
+
 use clap::{ArgAction, Args};
 
 use super::context::Context;
@@ -24,6 +26,17 @@ impl AttachFlags {
     pub fn options(&self, stdin: bool) -> Result<AttachOptions, Failure> {
         let keys = DetachKeys::parse(&self.detach_keys).tried(|| "invalid flag".to_string())?;
         Ok(AttachOptions { stdin, keys, forward_signals: self.sig_proxy })
+    }
+}
+
+/// A terminal in the container is typed at from one: else nobody would know where the input ends.
+///
+/// # Errors
+/// When stdin is none.
+pub fn need_terminal(tty: bool) -> Result<(), Failure> {
+    match tty && !std::io::stdin().is_terminal() {
+        true => Err(Failure::new("the input device is not a terminal: leave out -t, or -i")),
+        false => Ok(()),
     }
 }
 

@@ -45,6 +45,7 @@ fn general(options: &Options, running: Option<&Running>) -> Map<String, Value> {
         "DnsSearch": options.dns_search,
         "DnsOptions": options.dns_options,
         "LogConfig": log(&options.log),
+        "GroupAdd": options.group_add,
         "CapAdd": options.cap_add,
         "CapDrop": options.cap_drop,
         "SecurityOpt": security(options),

@@ -83,7 +83,7 @@ const CONTAINERS: &[(&str, &str)] = &[
     ("attach", "attach shell\nattach --no-stdin web"),
     ("exec", "exec -it web sh\nexec -u alice -w /srv -e DEBUG=1 web ./check"),
     ("ps", "ps -a\nps --filter label=team=a --format 'table {{.Names}}\\t{{.Status}}'\nps -aq --no-trunc"),
-    ("update", "update --cpus 2 -m 1g web"),
+    ("update", "update --cpus 2 -m 1g web\nupdate --restart unless-stopped web"),
     ("fork", "fork web --name web-copy"),
     ("snapshot", "snapshot create web before\nsnapshot rollback web before"),
     ("snapshot create", "snapshot create web before"),
@@ -128,6 +128,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("group attach", "group attach batch 4711"),
     ("check", "check\ncheck --quick\ncheck --repair"),
     ("info", "info\ninfo --format json"),
+    ("version", "version\nversion --format '{{.Client.Version}}'"),
     ("oci", "oci spec\noci run --bundle /bundles/web web"),
     (
         "completion",

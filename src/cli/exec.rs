@@ -1,8 +1,11 @@
 //! `lay exec`
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args};
 
 use super::USAGE;
+use super::attach::need_terminal;
 use super::context::Context;
 use super::failure::Failure;
 use super::flags::environment;
@@ -24,6 +27,9 @@ pub struct Exec {
     /// Set an environment variable
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     env: Vec<String>,
+    /// Read environment variables from a file
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
     /// Working directory in the container
     #[arg(short, long, value_name = "DIR")]
     workdir: Option<String>,
@@ -44,13 +50,16 @@ pub struct Exec {
 impl Exec {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        if self.interactive && !self.detach {
+            need_terminal(self.tty)?;
+        }
         let env = context.environment()?;
         let Some((container, command)) = self.words.split_first() else {
             return Err(Failure::new("cannot execute: no container was given"));
         };
         let options = ExecOptions {
             args: command.to_vec(),
-            env: environment(&[], &self.env)?,
+            env: environment(&self.env_file, &self.env)?,
             workdir: self.workdir.clone(),
             user: self.user.clone(),
             tty: self.tty,

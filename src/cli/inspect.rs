@@ -8,7 +8,7 @@ use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
 use super::template::Template;
-use crate::container::{self, Environment};
+use crate::container::{self, Container, Environment, Networks, Volumes};
 use crate::image::{self, Image};
 
 /// What a name is looked up as.
@@ -18,9 +18,13 @@ enum Kind {
     Container,
     /// An image
     Image,
+    /// A network
+    Network,
+    /// A volume
+    Volume,
 }
 
-/// Show all about containers or images, as JSON
+/// Show all about containers, images, networks or volumes, as JSON
 #[derive(Args, Debug)]
 pub struct Inspect {
     /// Names or ids
@@ -29,9 +33,12 @@ pub struct Inspect {
     /// A template such as '{{.State.Status}}'
     #[arg(short, long)]
     format: Option<String>,
-    /// Look only for containers, or only for images
+    /// Look only for this
     #[arg(long = "type", value_enum)]
     kind: Option<Kind>,
+    /// Also how many bytes containers have written to their own files
+    #[arg(short, long)]
+    size: bool,
 }
 
 impl Inspect {
@@ -66,20 +73,48 @@ impl Inspect {
 
     fn find(&self, env: &Environment, name: &str) -> Result<Value, Failure> {
         let tried = || format!("cannot inspect {name}");
-        if self.kind != Some(Kind::Image) {
+        let wants = |kind| self.kind.is_none_or(|wanted| wanted == kind);
+        if wants(Kind::Container) {
             match env.containers.find(name) {
-                Ok(found) => return container_view::container(env, &found).tried(tried),
+                Ok(found) => return self.container(env, &found).tried(tried),
                 Err(container::Error::NotFound(_)) if self.kind.is_none() => {}
                 Err(error) => return Err(Failure::of(&tried(), &error)),
             }
         }
-        match image::find(&env.store, name) {
-            Ok(image) => image_value(env, &image).tried(tried),
-            Err(image::Error::NotFound(_)) if self.kind.is_none() => Err(Failure::new(format!(
-                "cannot inspect {name}: no such container or image (see 'lay ps -a' and 'lay images')"
+        if wants(Kind::Image) {
+            match image::find(&env.store, name) {
+                Ok(image) => return image_value(env, &image).tried(tried),
+                Err(image::Error::NotFound(_)) if self.kind.is_none() => {}
+                Err(error) => return Err(Failure::of(&tried(), &error)),
+            }
+        }
+        if wants(Kind::Network) {
+            let networks = Networks::new(env);
+            match networks.find(name) {
+                Ok(network) => {
+                    let users = networks.users(&network).tried(tried)?;
+                    return Ok(super::network_view::network(&network, Some(&users)));
+                }
+                Err(container::Error::NoNetwork(_)) if self.kind.is_none() => {}
+                Err(error) => return Err(Failure::of(&tried(), &error)),
+            }
+        }
+        let volumes = Volumes::new(env.store.root());
+        match volumes.find(name) {
+            Ok(volume) => Ok(super::volume::value(&volumes, &volume)),
+            Err(_) if self.kind.is_none() => Err(Failure::new(format!(
+                "cannot inspect {name}: no such container or image (see 'lay ps -a' and 'lay images'), network or volume"
             ))),
             Err(error) => Err(Failure::of(&tried(), &error)),
         }
+    }
+
+    fn container(&self, env: &Environment, found: &Container) -> Result<Value, container::Error> {
+        let mut value = container_view::container(env, found)?;
+        if self.size {
+            value["SizeRw"] = found.written().into();
+        }
+        Ok(value)
     }
 }
 

@@ -12,6 +12,7 @@ mod context;
 mod cp;
 mod create;
 mod diff;
+mod docker_words;
 mod du;
 mod events;
 mod examples;
@@ -54,6 +55,7 @@ mod port;
 mod progress;
 mod prune;
 mod ps;
+mod ps_filter;
 mod pull;
 mod push;
 mod quick;
@@ -74,13 +76,14 @@ mod top;
 mod tree;
 mod update;
 mod userns;
+mod version;
 mod volume;
 mod wait;
 mod walk;
 
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use completion::VARIABLE as COMPLETE;
 pub use context::Context;
@@ -91,10 +94,20 @@ pub const USAGE: u8 = 125;
 
 /// A daemonless container engine whose centre is the image.
 #[derive(Debug, Parser)]
-#[command(name = "lay", version, propagate_version = false, subcommand_required = true, max_term_width = 110)]
+#[command(
+    name = "lay",
+    version,
+    disable_version_flag = true,
+    propagate_version = false,
+    subcommand_required = true,
+    max_term_width = 110
+)]
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
+    /// Print version
+    #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
@@ -142,7 +155,7 @@ enum Command {
     Rename(rename::Rename),
     /// Ask containers how they are
     Healthcheck(healthcheck::Healthcheck),
-    /// Change the limits of containers
+    /// Change limits and restart policies of containers
     Update(Box<update::Update>),
     /// Manage resource groups, whose limits containers share
     Group(group::Group),
@@ -182,7 +195,7 @@ enum Command {
     Rmi(rmi::Rmi),
     /// Show how an image was made
     History(history::History),
-    /// Show all about containers or images, as JSON
+    /// Show all about containers, images, networks or volumes, as JSON
     Inspect(inspect::Inspect),
     /// Show what each layer of an image costs
     Du(du::Du),
@@ -208,6 +221,8 @@ enum Command {
     Check(check::Check),
     /// Show how this machine and lay fit together
     Info(info::Info),
+    /// Show the version
+    Version(version::Version),
     /// Print a script that lets a shell complete commands, flags and names
     Completion(completion::Completion),
     /// Write a manual page for each command
@@ -243,12 +258,18 @@ pub fn command_to_complete() -> clap::Command {
 /// # Errors
 /// What clap has to say, help included.
 pub fn parse() -> Result<Cli, clap::Error> {
-    let args: Vec<_> = std::env::args_os().collect();
-    if let Some(result) = quick::parse(&args) {
-        return result;
+    let mut args = docker_words::ungrouped(std::env::args_os().collect());
+    loop {
+        if let Some(result) = quick::parse(&args) {
+            return result;
+        }
+        match command().try_get_matches_from(&args) {
+            Ok(matches) => {
+                return Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()));
+            }
+            Err(error) => args = docker_words::without_value(&args, &error).ok_or(error)?,
+        }
     }
-    let matches = command().try_get_matches_from(args)?;
-    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))
 }
 
 /// Runs a command; returns its exit code.
@@ -319,6 +340,7 @@ pub fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Prune(command) => command.run(&context),
         Command::Check(command) => command.run(&context),
         Command::Info(command) => command.run(&context),
+        Command::Version(command) => command.run(),
         Command::Completion(command) => command.run(&context),
         Command::Man(command) => command.run(&context),
         Command::Monitor(command) => command.run(&context),

@@ -96,8 +96,14 @@ impl NetworkFlags {
         }
         self.add_host.iter().try_for_each(|entry| check_host(entry)).tried(bad)?;
         let (mode, joins) = self.mode()?;
-        if matches!(mode, NetworkMode::None | NetworkMode::Host | NetworkMode::Container) && !ports.is_empty()
-        {
+        if mode == NetworkMode::Host && (self.publish_all || !ports.is_empty()) {
+            // As Docker has it: they are there already.
+            eprintln!(
+                "lay: warning: published ports are discarded with --network host: the container has all of the host's"
+            );
+            ports.clear();
+        }
+        if matches!(mode, NetworkMode::None | NetworkMode::Container) && !ports.is_empty() {
             let given = self.network.first().map_or("bridge", String::as_str);
             return Err(Failure::new(match given {
                 "bridge" | "default" => {
@@ -124,14 +130,14 @@ impl NetworkFlags {
         let mut joins = Vec::new();
         for text in &self.network {
             match single(text)? {
-                Some(mode) if self.network.len() > 1 => {
+                Some(_) if self.network.len() > 1 => {
                     return Err(Failure::new(format!(
-                        "--network {text} cannot be one of several: it is {mode:?}"
+                        "--network {text} cannot be one of several: {text} shares no network with others"
                     )));
                 }
-                Some(mode) if self.has_wishes() => {
+                Some(_) if self.has_wishes() => {
                     return Err(Failure::new(format!(
-                        "--ip, --ip6, --mac-address and --network-alias need a network that is joined, not {text} ({mode:?})"
+                        "--ip, --ip6, --mac-address and --network-alias need a network that is joined, not {text}"
                     )));
                 }
                 Some(mode) => return Ok((mode, Vec::new())),

@@ -56,6 +56,9 @@ enum Action {
         /// A template such as '{{.Driver}}'
         #[arg(short, long)]
         format: Option<String>,
+        /// Accepted for Docker's sake: all is shown
+        #[arg(short, long, hide = true)]
+        verbose: bool,
     },
     /// Remove networks that no running container is on
     Rm {
@@ -129,6 +132,12 @@ struct Create {
     /// mtu=BYTES, bridge.name=LINK, bridge.direct=false (packets between containers pass the bridge); for macvlan parent=LINK and mode=bridge|private|vepa|passthru
     #[arg(short, long, value_name = "KEY=VALUE")]
     opt: Vec<String>,
+    /// Accepted for Docker's sake: there is one, default
+    #[arg(long, value_name = "DRIVER", default_value = "default", hide = true, value_parser = ["default"])]
+    ipam_driver: String,
+    /// Accepted for Docker's sake: there is one, local
+    #[arg(long, value_name = "SCOPE", default_value = "local", hide = true, value_parser = ["local"])]
+    scope: String,
     /// Add a label
     #[arg(short, long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
@@ -157,7 +166,7 @@ impl Network {
             Action::Ls { filter, quiet, no_trunc, format } => {
                 list(&networks, filter, *quiet, *no_trunc, format.as_deref())?;
             }
-            Action::Inspect { networks: names, format } => {
+            Action::Inspect { networks: names, format, .. } => {
                 return inspect(&networks, names, format.as_deref());
             }
             Action::Rm { networks: names, force } => {

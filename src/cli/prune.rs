@@ -22,6 +22,9 @@ pub struct Prune {
     /// Also containers that are not running
     #[arg(long)]
     containers: bool,
+    /// Containers that are not running, and nothing else
+    #[arg(long, conflicts_with_all = ["blobs", "build_cache"])]
+    only_containers: bool,
     /// Also compressed layers of pulled images, which 'lay pull' can fetch again
     #[arg(long)]
     blobs: bool,
@@ -89,12 +92,15 @@ impl Prune {
     }
 
     fn collect(&self, env: &Environment, dry_run: bool) -> Result<(Vec<Removed>, Pruned), Failure> {
-        let removed = match self.containers {
+        let removed = match self.containers || self.only_containers {
             true => {
                 container::prune_stopped(env, dry_run).tried(|| "cannot remove the containers".to_string())?
             }
             false => Vec::new(),
         };
+        if self.only_containers {
+            return Ok((removed, Pruned::default()));
+        }
         // What a dry run keeps would be gone, and what it uses with it.
         let roots = || {
             let gone: Vec<&str> = removed.iter().map(|r| r.id.as_str()).collect();

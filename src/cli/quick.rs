@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::error::ErrorKind;
-use clap::{Args, FromArgMatches};
+use clap::{Arg, ArgAction, Args, FromArgMatches};
 
 use super::{Cli, Command, Globals};
 
@@ -14,7 +14,7 @@ const FIRST: usize = 4;
 /// whole command line to tell.
 pub fn parse(args: &[OsString]) -> Option<Result<Cli, clap::Error>> {
     if let [_, word] = args
-        && (word == "--version" || word == "-V")
+        && ["--version", "-v", "-V"].iter().any(|version| word == version)
     {
         let error = program().try_get_matches_from(args).err()?;
         return (error.kind() == ErrorKind::DisplayVersion).then_some(Err(error));
@@ -27,7 +27,9 @@ pub fn parse(args: &[OsString]) -> Option<Result<Cli, clap::Error>> {
 
 /// The program without its commands.
 fn program() -> clap::Command {
-    Globals::augment_args(clap::Command::new("lay").version(env!("CARGO_PKG_VERSION")))
+    let program = clap::Command::new("lay").version(env!("CARGO_PKG_VERSION")).disable_version_flag(true);
+    let version = Arg::new("version").short('v').short_alias('V').long("version");
+    Globals::augment_args(program).arg(version.action(ArgAction::Version))
 }
 
 type Read = fn(&[OsString]) -> Option<Cli>;
@@ -47,7 +49,7 @@ commands! {
     "rm" Rm, "build" Build, "pull" Pull, "push" Push, "manifest" Manifest, "images" Images, "tag" Tag,
     "rmi" Rmi, "history" History, "inspect" Inspect, "du" Du, "diff" Diff, "commit" Commit, "export" Export,
     "import" Import, "save" Save, "load" Load, "login" Login, "logout" Logout, "prune" Prune, "check" Check,
-    "info" Info, "completion" Completion, "man" Man, "monitor" Monitor, "names" Names,
+    "info" Info, "version" Version, "completion" Completion, "man" Man, "monitor" Monitor, "names" Names,
 }
 
 fn one<T: Args>(name: &'static str, args: &[OsString], wrap: fn(T) -> Command) -> Option<Cli> {
@@ -56,6 +58,7 @@ fn one<T: Args>(name: &'static str, args: &[OsString], wrap: fn(T) -> Command) -
     let (_, own) = matches.subcommand()?;
     Some(Cli {
         globals: Globals::from_arg_matches(&matches).ok()?,
+        version: None,
         command: wrap(T::from_arg_matches(own).ok()?),
     })
 }

@@ -11,7 +11,7 @@ use crate::container::{self, parse_signal};
 #[derive(Args, Debug)]
 pub struct Restart {
     /// Seconds to wait before they are killed, -1 for ever [default: what they were told, or 10]
-    #[arg(short = 't', long, allow_negative_numbers = true)]
+    #[arg(short = 't', long, alias = "timeout", allow_negative_numbers = true)]
     time: Option<i64>,
     /// Signal to send instead of the image's
     #[arg(short, long)]

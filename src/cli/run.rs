@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::attach::{AttachFlags, leave};
+use super::attach::{AttachFlags, leave, need_terminal};
 use super::context::Context;
 use super::failure::Failure;
 use super::flags::CreateFlags;
@@ -55,6 +55,9 @@ impl Run {
         };
         let mut options = self.flags.options(command)?;
         options.stdin_once = options.interactive && !self.detach;
+        if options.stdin_once {
+            need_terminal(options.tty)?;
+        }
         let env = context.environment()?;
         warn_of_limits(&env, &options);
         let image = self.image.image(context, &env.store, name)?;

@@ -27,6 +27,9 @@ pub struct Stats {
     /// Once
     #[arg(long)]
     no_stream: bool,
+    /// Do not shorten ids
+    #[arg(long)]
+    no_trunc: bool,
     /// table, json, or a template such as '{{.Name}} {{.CPUPerc}}'
     #[arg(long)]
     format: Option<String>,
@@ -44,7 +47,11 @@ impl Stats {
             let now = self.samples(context)?;
             let row = |(container, sample): &(Container, Sample)| {
                 let old = before.iter().find(|(c, _)| c.record.id == container.record.id);
-                row(container, old.map(|(_, sample)| sample), sample)
+                let mut row = row(container, old.map(|(_, sample)| sample), sample);
+                if self.no_trunc {
+                    row["ID"] = Value::from(container.record.id.clone());
+                }
+                row
             };
             let objects: Vec<Value> = now.iter().map(row).collect();
             if live {
@@ -114,6 +121,7 @@ fn row(container: &Container, before: Option<&Sample>, now: &Sample) -> Value {
     .into();
     json!({
         "ID": container.short_id(),
+        "Container": container.short_id(),
         "Name": container.record.name,
         "CPUPerc": format!("{cpu:.2}%"),
         "MemUsage": format!("{} / {}", human::binary_size(memory), human::binary_size(limit)),

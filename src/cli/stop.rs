@@ -22,7 +22,7 @@ pub struct Stop {
     #[arg(long, conflicts_with = "signal")]
     shutdown: bool,
     /// Seconds to wait before they are killed, -1 for ever [default: what they were told, or 10]
-    #[arg(short = 't', long, allow_negative_numbers = true)]
+    #[arg(short = 't', long, alias = "timeout", allow_negative_numbers = true)]
     time: Option<i64>,
     /// Signal to send instead of the image's
     #[arg(short, long)]

@@ -26,6 +26,9 @@ enum Action {
     Create {
         /// Its name; one is made up without
         name: Option<String>,
+        /// Accepted for Docker's sake: there is one, local
+        #[arg(short, long, value_name = "DRIVER", default_value = "local", hide = true, value_parser = ["local"])]
+        driver: String,
         /// Add a label
         #[arg(short, long, value_name = "KEY[=VALUE]")]
         label: Vec<String>,
@@ -83,7 +86,7 @@ impl Volume {
         let env = context.environment()?;
         let volumes = Volumes::new(env.store.root());
         match &self.action {
-            Action::Create { name, label } => {
+            Action::Create { name, label, .. } => {
                 let what = || format!("cannot create volume {}", name.as_deref().unwrap_or_default());
                 line(volumes.create(name.as_deref(), labels(label)).tried(what)?.name)?;
             }
@@ -116,7 +119,8 @@ fn labels(texts: &[String]) -> BTreeMap<String, String> {
     texts.iter().map(pair).collect()
 }
 
-fn value(volumes: &Volumes, volume: &container::Volume) -> Value {
+/// A volume as `lay volume ls` and `inspect` show it.
+pub fn value(volumes: &Volumes, volume: &container::Volume) -> Value {
     json!({
         "Name": volume.name,
         "Driver": "local",

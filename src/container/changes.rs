@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::launch::Environment;
 use super::record::{Container, Status};
+use super::remove::disk_usage;
 use super::rootfs::snapshot;
 use crate::layer::archive::{self, Change};
 use crate::snapshot::Snapshot;
@@ -74,6 +75,13 @@ pub fn frozen_upper<T, E: From<Error>>(
 
 fn upper(container: &Container) -> PathBuf {
     container.path("rw").join("upper")
+}
+
+impl Container {
+    /// Bytes that its own files take on disk.
+    pub fn written(&self) -> u64 {
+        disk_usage(&upper(self))
+    }
 }
 
 fn frozen<T, E: From<Error>>(container: &Container, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {

@@ -13,6 +13,7 @@ mod build_outputs;
 mod build_security;
 mod builds;
 mod copies;
+mod docker_words;
 mod durability;
 mod flags;
 mod forks;

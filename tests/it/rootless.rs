@@ -344,7 +344,7 @@ fn user_s_ports(user: &User, network: &[&str], refusal: &str) {
     user.ok(&flags.concat());
     let ports = user.ok(&["inspect", "-f", "{{json .NetworkSettings.Ports}}", "web"]);
     let ports: serde_json::Value = serde_json::from_str(&ports).unwrap();
-    let port = u16::try_from(ports[0]["HostPort"].as_u64().unwrap()).unwrap();
+    let port: u16 = ports["80/tcp"][0]["HostPort"].as_str().unwrap().parse().unwrap();
     let get = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;

@@ -238,7 +238,9 @@ impl<'a> Monitor<'a> {
 
     /// One turn: the end, the pause, the next start and the next end; none when there is no next start.
     fn follow(&mut self, mut exit: Exit) -> Result<Option<Exit>, Error> {
-        let policy = self.container.record.options.restart;
+        // It may have changed since the start.
+        let policy = Container::load(&self.container.dir)?
+            .map_or(self.container.record.options.restart, |now| now.record.options.restart);
         let pause = match policy.wants(exit.code, self.restarts) && !self.is_stopped() {
             true => Some(self.backoff.next(self.ran()?)),
             false => None,
