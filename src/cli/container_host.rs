@@ -95,6 +95,9 @@ fn security(options: &Options) -> Vec<String> {
     if options.security.no_new_privileges {
         all.push("no-new-privileges".to_string());
     }
+    if options.security.bare_system_paths {
+        all.push("systempaths=unconfined".to_string());
+    }
     all
 }
 

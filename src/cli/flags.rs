@@ -82,7 +82,8 @@ pub struct CreateFlags {
     /// Drop a capability, or ALL
     #[arg(long, value_name = "CAPABILITY", help_heading = "Security")]
     cap_drop: Vec<String>,
-    /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files
+    /// seccomp=FILE or seccomp=unconfined: system calls that it may use; no-new-privileges: none by set-user-ID files;
+    /// systempaths=unconfined: nothing of /proc and /sys is masked
     #[arg(long, value_name = "OPTION", help_heading = "Security")]
     security_opt: Vec<String>,
     #[command(flatten)]

@@ -30,11 +30,15 @@ pub struct Security {
     /// `no-new-privileges`: no exec gives more than the process had, such as by a set-user-ID file (`prctl(2)`,
     /// `PR_SET_NO_NEW_PRIVS`).
     pub no_new_privileges: bool,
+    /// `systempaths=unconfined`: nothing of `/proc` and `/sys` is masked or made read-only.
+    #[serde(default)]
+    pub bare_system_paths: bool,
 }
 
 impl Security {
     /// Reads the options, and the profile that they name: `seccomp=FILE`, `seccomp=unconfined`, `seccomp=builtin`,
-    /// `no-new-privileges[=true|false]`. The last of a kind counts.
+    /// `no-new-privileges[=true|false]`, `systempaths=unconfined`; `label=disable` and `apparmor=unconfined`, which is so in
+    /// any case. The last of a kind counts.
     ///
     /// # Errors
     /// When an option is none of these, or the profile cannot be used.
@@ -56,8 +60,13 @@ impl Security {
                 ("seccomp", Some(path)) if !path.is_empty() => {
                     security.seccomp = Seccomp::Profile(Box::new(read(Path::new(path)).map_err(bad)?));
                 }
+                ("systempaths", Some("unconfined")) => security.bare_system_paths = true,
+                ("label", Some("disable")) | ("apparmor", Some("unconfined")) => {}
+                ("label" | "apparmor", Some(_)) => {
+                    return Err(bad("containers are not confined by SELinux or AppArmor".to_string()));
+                }
                 _ => {
-                    let known = "seccomp=FILE, seccomp=unconfined, seccomp=builtin or no-new-privileges";
+                    let known = "seccomp=FILE, seccomp=unconfined, seccomp=builtin, no-new-privileges or systempaths=unconfined";
                     return Err(bad(format!("expected {known}")));
                 }
             }
@@ -92,6 +101,8 @@ mod tests {
             assert!(parse(&[on]).unwrap().no_new_privileges, "{on}");
         }
         assert!(!parse(&["no-new-privileges", "no-new-privileges=false"]).unwrap().no_new_privileges);
+        let others = parse(&["label=disable", "apparmor=unconfined", "systempaths=unconfined"]).unwrap();
+        assert!(others.bare_system_paths && !parse(&["label:disable"]).unwrap().bare_system_paths);
     }
 
     #[test]
@@ -106,6 +117,8 @@ mod tests {
             ("seccomp", "expected"),
             ("no-new-privileges=maybe", "true or false"),
             ("color=blue", "expected"),
+            ("apparmor=docker-default", "AppArmor"),
+            ("systempaths=all", "expected"),
         ] {
             let error = parse(&[option]).unwrap_err().to_string();
             assert!(error.contains(part), "{option}: {error}");

@@ -17,6 +17,16 @@ fn a_privileged_container_may_do_all() {
 }
 
 #[test]
+fn paths_of_the_system_are_masked_unless_told_otherwise() {
+    let script = "grep -c ' /proc/timer_list \\| /proc/sys ' /proc/self/mountinfo; true";
+    assert_eq!(none(&[], script), "2");
+    assert_eq!(
+        none(&["--security-opt", "systempaths=unconfined", "--security-opt", "label=disable"], script),
+        "0"
+    );
+}
+
+#[test]
 fn devices_are_given_and_bounded() {
     let script = "stat -c %t:%T /dev/zip; head -c 3 /dev/zip | wc -c; echo x > /dev/zip || echo refused";
     // Major 1, minor 5: what /dev/zero is; the rule for that device lets everybody write it, so another is tried as well.

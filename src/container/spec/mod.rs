@@ -188,7 +188,11 @@ fn linux(env: &Environment, options: &Options, facts: &Facts) -> Result<Linux, E
     let isolation = &options.isolation;
     let devices = isolation.device_nodes()?.into_iter().map(|(device, _)| device).collect::<Vec<_>>();
     let unless_privileged = |paths: &[&str]| {
-        if isolation.privileged { Vec::new() } else { paths.iter().map(|p| p.to_string()).collect() }
+        if isolation.privileged || options.security.bare_system_paths {
+            Vec::new()
+        } else {
+            paths.iter().map(|p| p.to_string()).collect()
+        }
     };
     let mut linux = LinuxBuilder::default()
         .namespaces(namespaces(env, options, facts)?)
