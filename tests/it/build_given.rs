@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::process::Stdio;
 
 use crate::support::lay::Out;
 use crate::support::{Lay, output};
@@ -83,4 +84,66 @@ RUN --mount=type=ssh ask > /tmp/denied || true
     let expected = "0:0 600 it is you\n0:0 600 it is you\n1000:1001 640 it is you\nalice\ndenied\nroot";
     assert_eq!(seen, expected);
     lay.assert_clean();
+}
+
+#[test]
+fn archives_may_be_compressed_in_any_way_that_docker_knows() {
+    let lay = Lay::new();
+    let dir = context(&lay, "");
+    let files = lay.dir().join("files");
+    std::fs::create_dir_all(&files).unwrap();
+    std::fs::write(files.join("content"), "the same\n".repeat(50_000)).unwrap();
+    let tar = |flag: &str, name: &str| {
+        let (to, from) = (dir.join(name), files.to_str().unwrap());
+        output("tar", &["-C", from, flag, "-cf", to.to_str().unwrap(), "."]);
+    };
+    for (flag, name) in [("-j", "bzip2"), ("-J", "xz"), ("-z", "gzip")] {
+        tar(flag, name);
+    }
+    // No archive is in it, so it stays what it is.
+    let script = format!(
+        "xz -c {0}/content > {1}/plain.xz; tail -c +3 {1}/xz > {1}/cut",
+        files.display(),
+        dir.display()
+    );
+    output("sh", &["-c", &script]);
+    let file = "FROM busybox
+ADD bzip2 /bzip2/
+ADD xz /xz/
+ADD gzip plain.xz cut /gzip/
+";
+    build(&lay, file, &["-t", "added"]).expect(0);
+    let size = 9 * 50_000;
+    let seen = lay.sh(&["--network", "none"], "added", "cd /; wc -c bzip2/* xz/* gzip/content; ls gzip");
+    let line = |name: &str| format!("{size:>9} {name}/content\n");
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let expected =
+        format!("{}{}{}{} total\ncontent\ncut\nplain.xz", line("bzip2"), line("xz"), line("gzip"), 3 * size);
+    assert_eq!(words(&seen), words(&expected));
+    // Cut short it is an error, not half of the files.
+    std::fs::write(dir.join("half"), &std::fs::read(dir.join("xz")).unwrap()[..60]).unwrap();
+    let half = build(&lay, "FROM busybox\nADD half /half/\n", &["-t", "half"]);
+    assert!(
+        half.code == 1 || lay.sh(&["--network", "none"], "half", "ls /half") == "half",
+        "{}",
+        half.stderr
+    );
+    // The context itself, images and trees too.
+    std::fs::write(dir.join("Containerfile"), "FROM busybox\nCOPY bzip2 /b\n").unwrap();
+    for flag in ["-j", "-J"] {
+        let script = format!("tar -C {} {flag} -c . | exec \"$@\"", dir.display());
+        let command = lay.command(&["build", "-q", "-t", "piped", "-"]);
+        let mut sh = std::process::Command::new("sh");
+        sh.args(["-c", &script, "sh"]).arg(command.get_program()).args(command.get_args());
+        sh.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+        let out = sh.output().unwrap();
+        assert!(out.status.success(), "{flag}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    lay.ok(&["import", dir.join("xz").to_str().unwrap(), "imported"]);
+    lay.ok(&["tag", "piped", "saved:1"]);
+    let saved = lay.dir().join("saved.tar").display().to_string();
+    lay.ok(&["save", "-o", &saved, "saved:1"]);
+    output("xz", &["-1", &saved]);
+    lay.ok(&["rmi", "saved:1"]);
+    assert_eq!(lay.ok(&["load", "-i", &format!("{saved}.xz")]), "Loaded image: saved:1");
 }
