@@ -147,3 +147,17 @@ ADD gzip plain.xz cut /gzip/
     lay.ok(&["rmi", "saved:1"]);
     assert_eq!(lay.ok(&["load", "-i", &format!("{saved}.xz")]), "Loaded image: saved:1");
 }
+
+#[test]
+fn a_base_without_path_gets_docker_s() {
+    let lay = Lay::new();
+    let tree = lay.dir().join("tree.tar").display().to_string();
+    lay.ok(&["create", "--name", "source", "busybox"]);
+    lay.ok(&["export", "-o", &tree, "source"]);
+    lay.ok(&["import", &tree, "bare"]);
+    let file = "FROM bare\nENV PATH=/more:$PATH\nRUN echo $PATH > /path\n";
+    build(&lay, file, &["-t", "led"]).expect(0);
+    let whole = "/more:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    assert_eq!(lay.ok(&["run", "--rm", "--network", "none", "led", "cat", "/path"]), whole);
+    assert_eq!(lay.ok(&["inspect", "-f", "{{json .Config.Env}}", "led"]), format!("[\"PATH={whole}\"]"));
+}
