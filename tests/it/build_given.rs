@@ -1,6 +1,7 @@
 //! What a build is given from outside: agents, archives, addresses, base images of any making, and flags of any habit.
 
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -160,4 +161,34 @@ fn a_base_without_path_gets_docker_s() {
     let whole = "/more:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     assert_eq!(lay.ok(&["run", "--rm", "--network", "none", "led", "cat", "/path"]), whole);
     assert_eq!(lay.ok(&["inspect", "-f", "{{json .Config.Env}}", "led"]), format!("[\"PATH={whole}\"]"));
+}
+
+#[test]
+fn what_cannot_be_had_is_told_as_it_is() {
+    let lay = Lay::new();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in server.incoming().map_while(Result::ok) {
+            let _ = stream.read(&mut [0; 4096]);
+            let page = "<html>not here</html>";
+            let head = "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\nConnection: close\r\n";
+            let _ = write!(stream, "{head}Content-Length: {}\r\n\r\n{page}", page.len());
+        }
+    });
+    let file = format!("FROM busybox\nADD http://{address}/file /\n");
+    build(&lay, &file, &[]).fails(1, "/file: the server answered 404 Not Found");
+    // A link among others that leads nowhere would be missed by nobody.
+    let dir = context(&lay, "");
+    std::fs::create_dir_all(dir.join("app")).unwrap();
+    std::fs::write(dir.join("app/file"), "").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.join("app/link")).unwrap();
+    let words =
+        "Containerfile:2:1: \"app/link\" is not in the build context (the symlink leads to nothing in there)";
+    build(&lay, "FROM busybox\nCOPY app/* /app/\n", &[]).fails(1, words);
+    build(&lay, "FROM busybox\nCOPY app/link /app/\n", &[]).fails(1, words);
+    // As a part of a directory it is a symlink, and one that is ignored is none of our business.
+    build(&lay, "FROM busybox\nCOPY app /app/\n", &[]).expect(0);
+    std::fs::write(dir.join(".dockerignore"), "app/link\n").unwrap();
+    build(&lay, "FROM busybox\nCOPY app/* /app/\n", &[]).expect(0);
 }
