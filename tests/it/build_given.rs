@@ -192,3 +192,44 @@ fn what_cannot_be_had_is_told_as_it_is() {
     std::fs::write(dir.join(".dockerignore"), "app/link\n").unwrap();
     build(&lay, "FROM busybox\nCOPY app/* /app/\n", &[]).expect(0);
 }
+
+#[test]
+fn flags_of_docker_s_users_are_understood() {
+    let lay = Lay::new();
+    let file = "FROM busybox AS first\nRUN echo first > /it\nFROM first\nRUN echo second > /it\n";
+    // The last one counts.
+    let twice = [
+        "--progress",
+        "tty",
+        "--progress",
+        "plain",
+        "--target",
+        "nothing",
+        "--target",
+        "first",
+        "-t",
+        "a",
+        "-t",
+        "b",
+    ];
+    build(&lay, file, &twice).expect(0);
+    for name in ["a", "b"] {
+        let run =
+            ["run", "--rm", "--network", "none", "--user", "alice", "--user", "root", name, "cat", "/it"];
+        assert_eq!(lay.ok(&run), "first");
+    }
+    build(&lay, file, &["--load", "--compress", "--provenance=false", "--sbom=false", "-t", "c"]).expect(0);
+    assert_eq!(lay.sh(&["--network", "none"], "c", "cat /it"), "second");
+    for flag in ["--provenance", "--sbom=true"] {
+        build(&lay, file, &[flag]).fails(1, "images carry no attestations");
+    }
+    // A shell's pipe as Containerfile.
+    let command = lay.command(&["build", "-q", "-f"]);
+    let mut bash = std::process::Command::new("bash");
+    let script = "exec \"$@\" <(printf 'FROM busybox\\nCOPY Containerfile /it\\n') -t piped .";
+    bash.args(["-c", script, "bash"]).arg(command.get_program()).args(command.get_args());
+    bash.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    let out = bash.current_dir(lay.dir().join("context")).output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(lay.sh(&["--network", "none"], "piped", "cat /it"), file.trim_end());
+}
