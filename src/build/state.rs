@@ -108,10 +108,11 @@ impl State {
         if let Some(variant) = &platform.variant {
             config.insert("variant".into(), json!(variant));
         }
-        let mut settings = Map::new();
-        settings.insert("Env".into(), json!([format!("PATH={PATH}")]));
-        let scope = SavedScope::default();
-        Self { config, settings, history: Vec::new(), parts: Vec::new(), epoch, scope, has_cmd: false }
+        let (settings, scope) = (Map::new(), SavedScope::default());
+        let mut state =
+            Self { config, settings, history: Vec::new(), parts: Vec::new(), epoch, scope, has_cmd: false };
+        state.provide_path();
+        state
     }
 
     /// What `FROM image` begins with.
@@ -139,7 +140,19 @@ impl State {
             Some(Value::Object(settings)) => settings,
             _ => Map::new(),
         };
-        Ok(Self { parts: parts.collect(), config, settings, history, epoch, scope, has_cmd: false })
+        let mut state =
+            Self { parts: parts.collect(), config, settings, history, epoch, scope, has_cmd: false };
+        state.provide_path();
+        Ok(state)
+    }
+
+    /// Adds `PATH` where there is none, as Docker does, so that `ENV PATH=/more:$PATH` adds to something.
+    fn provide_path(&mut self) {
+        let mut list = self.list("Env").unwrap_or_default();
+        if !list.iter().any(|entry| entry.starts_with("PATH=")) {
+            list.push(format!("PATH={PATH}"));
+            self.settings.insert("Env".into(), json!(list));
+        }
     }
 
     /// A text of [`State::settings`], empty if it is not there.

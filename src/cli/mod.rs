@@ -243,9 +243,10 @@ enum Command {
     Names(names::Names),
 }
 
-/// The command line with all its help.
+/// The command line with all its help. Of a flag that is given twice the last one counts, as with Docker, so that a script
+/// or an alias can be told otherwise.
 pub fn command() -> clap::Command {
-    examples::add(Cli::command())
+    examples::add(Cli::command()).args_override_self(true)
 }
 
 /// The same, with the names that a shell may complete.

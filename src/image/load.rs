@@ -196,13 +196,16 @@ impl Loader<'_> {
         let path = self.dir.join(clean(Path::new(name))?);
         let mut file = File::open(&path).map_err(|e| Error::Archive(format!("{name}: {e}")))?;
         let (digest, size) = digest_of(&mut file).map_err(Error::file("read", &path))?;
-        let mut magic = [0; 4];
+        let mut magic = [0; 6];
         let opened = File::open(&path).and_then(|mut file| file.read(&mut magic));
         let length = opened.map_err(Error::file("read", &path))?;
-        let media = match layer::Compression::of_magic(&magic[..length])? {
+        let media = match layer::Compression::of_layer(&magic[..length])? {
             layer::Compression::Plain => "application/vnd.oci.image.layer.v1.tar",
             layer::Compression::Gzip => "application/vnd.oci.image.layer.v1.tar+gzip",
             layer::Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+            layer::Compression::Bzip2 | layer::Compression::Xz => {
+                return Err(Error::Archive(format!("{name} is compressed as no layer may be")));
+            }
         };
         self.keep(&path, &digest, size, diff_id)?;
         Ok(json!({"mediaType": media, "digest": digest, "size": size}))

@@ -26,6 +26,7 @@ pub use error::Error;
 pub use exact::Exact;
 pub use pack::{Packed, extract, pack};
 pub use stream::Compression;
+use stream::Purpose;
 
 /// Reads a layer's blob to its end, once, and puts the layer into the store in the given form.
 ///
@@ -45,8 +46,10 @@ pub fn unpack(
     let room = store.layer_room().map_err(failed)?;
     let ingest = store.layer_ingest(diff_id, form).map_err(failed)?;
     let actual = match form {
-        LayerForm::Directory => write(blob, room, &mut directory::Writer::new(ingest.path())?)?,
-        LayerForm::Erofs => write(blob, room, &mut erofs::Writer::new(ingest.path())?)?,
+        LayerForm::Directory => {
+            write(blob, Purpose::Layer, room, &mut directory::Writer::new(ingest.path())?)?
+        }
+        LayerForm::Erofs => write(blob, Purpose::Layer, room, &mut erofs::Writer::new(ingest.path())?)?,
     };
     if actual != *diff_id {
         return Err(Error::DiffId { expected: *diff_id, actual });
@@ -54,12 +57,12 @@ pub fn unpack(
     ingest.commit().map_err(failed)
 }
 
-/// The inflated content of a stream that may be compressed in any way that layers may be.
+/// The inflated content of a stream that may be compressed in any known way.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Compression`].
+/// [`Error::Read`].
 pub fn inflate<'a>(stream: impl Read + Send + 'a) -> Result<impl Read + 'a, Error> {
-    stream::inflater(stream)
+    stream::inflater(stream, Purpose::Archive)
 }
 
 /// An attribute by which overlayfs is told something, such as `opaque`: in a user namespace it looks for them among those that
@@ -69,7 +72,7 @@ pub fn overlay_xattr(name: &str) -> String {
     format!("{namespace}.overlay.{name}")
 }
 
-/// Gives every entry of an archive, which may be compressed, to `writer`.
+/// Gives every entry of an archive, which may be compressed in any known way, to `writer`.
 ///
 /// # Errors
 /// Any of [`Error`], or what `writer` returns.
@@ -78,7 +81,7 @@ pub fn read_entries(
     room: u64,
     writer: &mut impl FormWriter<Error = Error>,
 ) -> Result<(), Error> {
-    write(archive, room, writer).map(drop)
+    write(archive, Purpose::Archive, room, writer).map(drop)
 }
 
 /// Most entries of a layer. Names are kept in memory until the end, some 200 bytes each.
@@ -87,10 +90,11 @@ const MAX_ENTRIES: u64 = 8 << 20;
 /// Feeds a form's writer from a blob that inflates to at most `room` bytes; gives the digest of the inflated stream.
 fn write(
     blob: impl Read + Send,
+    purpose: Purpose,
     room: u64,
     writer: &mut impl FormWriter<Error = Error>,
 ) -> Result<Digest, Error> {
-    stream::beside(blob, room, |inflated| fill(inflated, writer))
+    stream::beside(blob, purpose, room, |inflated| fill(inflated, writer))
 }
 
 /// Feeds a form's writer with an inflated archive; gives its digest.

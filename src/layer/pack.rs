@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use lay_store::{Digest, Layer, LayerForm, LayerIngest, Store};
 
 use super::error::Error;
-use super::{directory, erofs, fill, stream, write};
+use super::{Purpose, directory, erofs, fill, stream, write};
 
 /// Bytes that go from thread to thread at a time.
 const PIECE: usize = 256 * 1024;
@@ -87,7 +87,7 @@ pub fn pack<E: From<Error> + Send>(
 /// # Errors
 /// Any of [`Error`].
 pub fn extract(archive: impl Read + Send, room: u64, dir: &Path) -> Result<(), Error> {
-    write(archive, room, &mut directory::Writer::new(dir)?).map(drop)
+    write(archive, Purpose::Archive, room, &mut directory::Writer::new(dir)?).map(drop)
 }
 
 fn turn(arriving: mpsc::Receiver<Vec<u8>>, path: &Path, form: LayerForm) -> Result<Digest, Error> {

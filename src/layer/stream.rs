@@ -4,7 +4,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::MultiGzDecoder;
+use lzma_rust2::XzReader;
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
@@ -24,6 +26,19 @@ pub enum Compression {
     Gzip,
     /// Zstandard, of one or more frames (RFC 8878).
     Zstd,
+    /// bzip2, of one or more streams. No layer may use it.
+    Bzip2,
+    /// xz, of one or more streams. No layer may use it.
+    Xz,
+}
+
+/// What a stream is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// A layer of an image, compressed as the image spec allows.
+    Layer,
+    /// An archive that somebody gave, compressed in any known way.
+    Archive,
 }
 
 impl Compression {
@@ -43,41 +58,62 @@ impl Compression {
     }
 
     /// What the first bytes of a stream say. Media types lie more often than these.
+    pub fn of_magic(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            // A frame, or a skippable one.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            _ => Self::Plain,
+        }
+    }
+
+    /// What the first bytes of a layer say.
     ///
     /// # Errors
     /// [`Error::Compression`] for what is known but no layer may use.
-    pub fn of_magic(start: &[u8]) -> Result<Self, Error> {
-        match start {
-            [0x1f, 0x8b, ..] => Ok(Self::Gzip),
-            // A frame, or a skippable one.
-            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Ok(Self::Zstd),
-            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Err(Error::Compression("bzip2")),
-            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Err(Error::Compression("xz")),
-            _ => Ok(Self::Plain),
+    pub fn of_layer(start: &[u8]) -> Result<Self, Error> {
+        match Self::of_magic(start) {
+            Self::Bzip2 => Err(Error::Compression("bzip2")),
+            Self::Xz => Err(Error::Compression("xz")),
+            compression => Ok(compression),
         }
     }
 }
 
+/// Most memory for the dictionary of an xz stream, in KiB: four times what `xz -9` asks for.
+const XZ_MEMORY: u32 = 256 * 1024;
+
 /// What a blob holds, inflated. How it is compressed is told by its first bytes.
-pub(super) fn inflater<'a>(mut blob: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>, Error> {
+pub(super) fn inflater<'a>(
+    mut blob: impl Read + Send + 'a,
+    purpose: Purpose,
+) -> Result<Box<dyn Read + Send + 'a>, Error> {
     let mut start = Vec::new();
     blob.by_ref().take(6).read_to_end(&mut start).map_err(Error::Read)?;
-    let compression = Compression::of_magic(&start)?;
+    let compression = match purpose {
+        Purpose::Layer => Compression::of_layer(&start)?,
+        Purpose::Archive => Compression::of_magic(&start),
+    };
     let whole = BufReader::with_capacity(PIECE, io::Cursor::new(start).chain(blob));
     Ok(match compression {
         Compression::Plain => Box::new(whole),
         Compression::Gzip => Box::new(MultiGzDecoder::new(whole)),
         Compression::Zstd => Box::new(zstd::Decoder::with_buffer(whole).map_err(Error::Read)?),
+        Compression::Bzip2 => Box::new(MultiBzDecoder::new(whole)),
+        Compression::Xz => Box::new(XzReader::new_mem_limit(whole, true, XZ_MEMORY)),
     })
 }
 
 /// Inflates on a thread of its own, so that two processors are busy, and runs `work` on what comes.
 pub(super) fn beside<T>(
     blob: impl Read + Send,
+    purpose: Purpose,
     room: u64,
     work: impl FnOnce(Inflated<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut source = inflater(blob)?;
+    let mut source = inflater(blob, purpose)?;
     let (pieces, arriving) = mpsc::sync_channel(PIECES);
     let (used, spare) = mpsc::channel::<Vec<u8>>();
     std::thread::scope(|scope| {

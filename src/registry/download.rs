@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::Method;
 use reqwest::header::{CONTENT_DISPOSITION, HeaderMap, LAST_MODIFIED};
+use reqwest::{Method, Response};
 use url::Url;
 
-use super::http::{Fault, Http, Outgoing, Payload, error_of};
+use super::http::{Fault, Http, Outgoing, Payload};
 use super::pull::Access;
 
 /// What a server says of a file.
@@ -28,10 +29,11 @@ pub fn download(access: &Access, address: &str, file: &mut File) -> Result<Downl
     let url = Url::parse(address).map_err(|e| e.to_string())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| e.to_string())?;
-    runtime.block_on(fetch(access, url, file)).map_err(|fault| crate::error::chain(&fault))
+    runtime.block_on(fetch(access, url, file))
 }
 
-async fn fetch(access: &Access, url: Url, file: &mut File) -> Result<Downloaded, Fault> {
+async fn fetch(access: &Access, url: Url, file: &mut File) -> Result<Downloaded, String> {
+    let failed = |fault: Fault| crate::error::chain(&fault);
     let http = Http::new(access.registries.clone(), access.timeouts);
     let outgoing = Outgoing {
         method: Method::GET,
@@ -40,9 +42,10 @@ async fn fetch(access: &Access, url: Url, file: &mut File) -> Result<Downloaded,
         payload: Payload::None,
         patience: None,
     };
-    let response = http.send(outgoing).await?;
+    let response = http.send(outgoing).await.map_err(failed)?;
+    // Any server may stand there: what a registry would mean by it says nothing.
     if !response.status().is_success() {
-        return Err(error_of(response.status(), response.headers(), b"", false));
+        return Err(format!("the server answered {}", response.status()));
     }
     let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
     let modified = text(LAST_MODIFIED).and_then(|text| httpdate::parse_http_date(text).ok());
@@ -51,9 +54,14 @@ async fn fetch(access: &Access, url: Url, file: &mut File) -> Result<Downloaded,
         name: text(CONTENT_DISPOSITION).and_then(file_name),
         modified: modified.and_then(|time| i64::try_from(time.as_secs()).ok()),
     };
+    keep(response, file, http.timeouts.stall).await.map_err(failed)?;
+    Ok(downloaded)
+}
+
+/// Writes what comes to `file`.
+async fn keep(response: Response, file: &mut File, stall: Duration) -> Result<(), Fault> {
     let (expected, mut actual) = (response.content_length(), 0);
     let mut chunks = response.bytes_stream();
-    let stall = http.timeouts.stall;
     while let Some(chunk) =
         tokio::time::timeout(stall, chunks.next()).await.map_err(|_| Fault::Timeout(stall))?
     {
@@ -63,7 +71,7 @@ async fn fetch(access: &Access, url: Url, file: &mut File) -> Result<Downloaded,
     }
     match expected {
         Some(expected) if actual < expected => Err(Fault::Truncated { expected, actual }),
-        _ => Ok(downloaded),
+        _ => Ok(()),
     }
 }
 

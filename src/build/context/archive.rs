@@ -16,10 +16,7 @@ pub fn receive(dir: &Path, room: u64) -> Result<Option<Vec<u8>>, String> {
     let mut stdin = io::stdin();
     let mut start = Vec::new();
     stdin.by_ref().take(512).read_to_end(&mut start).map_err(|e| e.to_string())?;
-    let compressed = match layer::Compression::of_magic(&start) {
-        Ok(compression) => compression != layer::Compression::Plain,
-        Err(error) => return Err(error.to_string()),
-    };
+    let compressed = layer::Compression::of_magic(&start) != layer::Compression::Plain;
     if compressed || start.get(MAGIC_AT..MAGIC_AT + 5) == Some(b"ustar") {
         let whole = io::Cursor::new(start).chain(stdin);
         layer::extract(whole, room, dir).map_err(|e| crate::error::chain(&e))?;

@@ -5,6 +5,7 @@ pub mod git;
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -118,7 +119,9 @@ fn containerfile(root: &Path, file: Option<&str>) -> Result<(String, Vec<u8>, Op
     };
     let shown = path.strip_prefix(root).ok().filter(|_| file.is_none()).unwrap_or(path).display().to_string();
     let meta = fs::metadata(path).map_err(|e| failed(&shown, e.to_string()))?;
-    if !meta.is_file() {
+    // A shell's <(…) is a pipe; one that lies in a context would be waited for in vain.
+    let piped = meta.file_type().is_fifo() && file.is_some_and(|file| path == Path::new(file));
+    if !meta.is_file() && !piped {
         return Err(failed(&shown, "it is no regular file".to_owned()));
     }
     let opened = fs::File::open(path).map_err(|e| failed(&shown, e.to_string()))?;

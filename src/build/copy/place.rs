@@ -93,11 +93,17 @@ enum Source<'j> {
     Fetched(&'j str, &'j Arc<Root>, &'j Path),
 }
 
-/// The paths of a pattern that are there and not ignored. A symlink is what it leads to.
+/// The paths of a pattern that are there and not ignored. A symlink is what it leads to; one that leads nowhere is an
+/// error, since leaving it out would go unnoticed.
 fn existing(root: &Root, pattern: &str) -> Result<Vec<(PathBuf, Stat)>, StepError> {
     let mut list = Vec::new();
     for path in expand(root, pattern)? {
-        let Some(stat) = root.stat(&path)? else { continue };
+        let Some(stat) = root.stat(&path)? else {
+            if root.lstat(&path)?.is_some() && !root.ignore.is_ignored(&path) {
+                return Err(missing_error(root, &path.to_string_lossy()));
+            }
+            continue;
+        };
         let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         let hidden = if directory { root.ignore.can_skip(&path) } else { root.ignore.is_ignored(&path) };
         if !hidden {
@@ -110,6 +116,9 @@ fn existing(root: &Root, pattern: &str) -> Result<Vec<(PathBuf, Stat)>, StepErro
 fn missing_error(root: &Root, pattern: &str) -> StepError {
     let hint = match root.stat(Path::new(pattern)) {
         Ok(Some(_)) if root.is_context => " (its ignore file leaves it out)",
+        Ok(None) if matches!(root.lstat(Path::new(pattern)), Ok(Some(_))) => {
+            " (the symlink leads to nothing in there)"
+        }
         _ if root.is_context && pattern.contains("..") => " (paths cannot leave it)",
         _ => "",
     };

@@ -22,22 +22,12 @@ pub fn looks_like_archive(root: &Root, path: &Path) -> Result<bool, StepError> {
     let Some(file) = root.open_file(path)? else { return Ok(false) };
     let mut start = Vec::new();
     file.take(6).read_to_end(&mut start).map_err(StepError::file("read", path))?;
-    let known = matches!(layer::Compression::of_magic(&start), Ok(layer::Compression::Plain));
-    let file = root.open_file(path)?;
-    let Some(file) = file else { return Ok(false) };
-    if known {
+    let Some(file) = root.open_file(path)? else { return Ok(false) };
+    if layer::Compression::of_magic(&start) == layer::Compression::Plain {
         return Ok(has_magic(file));
     }
-    // What is compressed by other means is refused when it is unpacked; what holds no archive is copied as it is.
-    match layer::inflate(file) {
-        Ok(plain) => Ok(has_magic(plain)),
-        Err(layer::Error::Compression(kind)) => Err(StepError::Value {
-            what: "the archive",
-            value: path.display().to_string(),
-            problem: format!("{kind} is not supported; compress it with gzip or zstd, or use COPY"),
-        }),
-        Err(_) => Ok(false),
-    }
+    // What is compressed and holds no archive is copied as it is.
+    Ok(layer::inflate(file).is_ok_and(has_magic))
 }
 
 fn has_magic(stream: impl Read) -> bool {
@@ -74,6 +64,8 @@ pub fn unpack(
     };
     let result = layer::read_entries(archive, room, &mut unpacker);
     match (unpacker.failure.take(), result) {
+        // Whoever wrote has seen but a break.
+        (_, Err(error @ layer::Error::TooLarge { .. })) => Err(error.into()),
         (Some(failure), _) => Err(failure),
         (None, result) => Ok(result?),
     }

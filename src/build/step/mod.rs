@@ -1,5 +1,6 @@
 //! Steps: what an instruction does to the image under construction.
 
+mod agent;
 mod bind;
 mod config;
 mod copy;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use lay_store::Digest;
 
 use super::Stage;
+use super::agent::{Agent, Relay};
 use super::bind::{Bind, Shown};
 use super::secret::Secret;
 use crate::build::containerfile::{Mount, MountKind as Kind, Run, Sharing};
@@ -55,6 +56,7 @@ pub struct Mounts {
     pub env: Vec<String>,
     binds: Vec<Bind>,
     secrets: Vec<Secret>,
+    agents: Vec<Agent>,
     /// Locks of caches.
     locks: Vec<File>,
 }
@@ -70,6 +72,11 @@ impl Mounts {
             Some(secret) => secret.mount(userns).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Starts what has to run beside the command.
+    pub fn relays(&self) -> Result<Vec<Relay>, StepError> {
+        self.agents.iter().map(Agent::relay).collect()
     }
 
     fn add(&mut self, kind: MountKind, target: PathBuf, read_only: bool, directory: bool) {
@@ -245,7 +252,7 @@ impl Stage<'_> {
     fn agent(&mut self, mounts: &mut Mounts, want: Want) -> Result<(), StepError> {
         let Want { mount, target, .. } = want;
         let id = agent_id(&mount);
-        let Some(socket) = self.session.agent(id) else {
+        let Some(agent) = self.session.agent(id) else {
             return match mount.required {
                 true => Err(StepError::NotGiven(format!(
                     "the SSH agent \"{id}\" is required; give it with --ssh {id}"
@@ -256,7 +263,15 @@ impl Stage<'_> {
         let default = format!("/run/buildkit/ssh_agent.{}", mounts.requests.len());
         let target = target.map_or_else(|| self.target(&default), Ok)?;
         mounts.env.push(format!("SSH_AUTH_SOCK={}", target.display()));
-        mounts.add(MountKind::Bind(socket), target, false, false);
+        let workplace = self.workplace.as_ref().ok_or(StepError::NoPlace)?;
+        let socket = workplace.dir().join(format!("agent-{}", mounts.agents.len()));
+        mounts.add(MountKind::Bind(socket.clone()), target, false, false);
+        mounts.agents.push(Agent {
+            agent,
+            socket,
+            mode: mount.mode.unwrap_or(0o600),
+            owner: (mount.uid.unwrap_or(0), mount.gid.unwrap_or(0)),
+        });
         Ok(())
     }
 }

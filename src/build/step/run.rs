@@ -151,6 +151,7 @@ impl Stage<'_> {
     fn execute(&mut self, number: usize, command: Command) -> Result<Option<Part>, StepError> {
         let layers = self.layers_with_points(&command.mounts)?;
         let Command { args, config, options, mounts } = command;
+        let relays = mounts.relays()?;
         let given = |name: &str, userns: Option<std::os::fd::BorrowedFd<'_>>| mounts.given(name, userns);
         let step = container::Step { layers, args, config, options, given: &given };
         let (stage, tell) = (self.index, &mut *self.tell);
@@ -160,7 +161,7 @@ impl Stage<'_> {
         };
         let workplace = self.workplace.as_deref_mut().ok_or(StepError::NoPlace)?;
         let end = workplace.run(self.session.env, step, &mut output)?;
-        drop(mounts);
+        drop((mounts, relays));
         if end.code != 0 {
             return Err(StepError::Command { code: end.code, oom: end.oom_killed });
         }

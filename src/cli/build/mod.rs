@@ -133,6 +133,18 @@ pub struct Build {
     /// Likewise
     #[arg(long, action = ArgAction::SetTrue, hide = true)]
     force_rm: bool,
+    /// Put the image into the store, which is done without --output
+    #[arg(long, action = ArgAction::SetTrue, hide = true, conflicts_with = "output")]
+    load: bool,
+    /// Compress the context, which goes nowhere
+    #[arg(long, action = ArgAction::SetTrue, hide = true)]
+    compress: bool,
+    /// Make no attestation of how it was built; nothing else can be had
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    provenance: Option<String>,
+    /// Likewise of what is in it
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    sbom: Option<String>,
     #[command(flatten)]
     limits: LimitFlags,
 }
@@ -232,7 +244,20 @@ impl Build {
         self.tag.iter().map(|tag| Ok(reference(tag)?.familiar())).collect()
     }
 
+    /// What is accepted since it asks for nothing must ask for nothing.
+    fn no_attestations(&self) -> Result<(), Failure> {
+        for (flag, value) in [("provenance", &self.provenance), ("sbom", &self.sbom)] {
+            if value.as_deref().is_some_and(|value| value != "false") {
+                return Err(Failure::new(format!(
+                    "--{flag} is not supported: images carry no attestations; leave it away, or say --{flag}=false"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn options(&self, context: &Context) -> Result<Options, Failure> {
+        self.no_attestations()?;
         let tried = || "invalid flag".to_string();
         let args = pairs_from_here(&self.build_arg);
         let epoch = args.get("SOURCE_DATE_EPOCH").cloned().or(std::env::var("SOURCE_DATE_EPOCH").ok());

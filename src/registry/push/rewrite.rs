@@ -61,6 +61,7 @@ fn oci(media_type: &str) -> Option<&'static str> {
         Compression::Plain => Some("application/vnd.oci.image.layer.v1.tar"),
         Compression::Gzip => Some("application/vnd.oci.image.layer.v1.tar+gzip"),
         Compression::Zstd => Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+        Compression::Bzip2 | Compression::Xz => None,
     }
 }
 
