@@ -170,7 +170,8 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
     };
     keys.into_iter().for_each(|key| add(BuildKind::Result, key.hex(), &made));
     add(BuildKind::Seen, record.inputs.weak().hex(), "true");
-    if state.parts.iter().any(|part| part.missing(store).is_some()) {
+    let is_mountable = |part: &Part| part.diff_id().is_some_and(|diff_id| store.layer(&diff_id).is_some());
+    if !state.parts.iter().all(is_mountable) {
         return;
     }
     let Document { config, layers } = export::document(state, &BTreeMap::new());

@@ -141,15 +141,15 @@ impl Build<'_> {
             let target = self.session.plan.target().and_then(|target| self.session.done.get(&target.index));
             let Some(target) = target.filter(|_| self.failure.is_none()) else { return Ok(()) };
             match self.session.bring(target) {
-                Err(StepError::Lost(layers)) => self.lose(layers, progress)?,
+                Err(StepError::Lost(layers)) => self.lose(&layers, progress),
                 brought => return Ok(brought?),
             }
         }
     }
 
     /// Goes on without layers that cannot be had: the steps that made them are carried out.
-    fn lose(&mut self, layers: Vec<(Digest, String)>, progress: &mut dyn Progress) -> Result<(), Error> {
-        for (diff_id, why) in &layers {
+    fn lose(&mut self, layers: &[(Digest, String)], progress: &mut dyn Progress) {
+        for (diff_id, why) in layers {
             if self.session.elsewhere.lose(*diff_id) {
                 let text =
                     format!("warning: the layer {diff_id} cannot be had, its step is carried out: {why}");
@@ -166,12 +166,6 @@ impl Build<'_> {
         for stage in again {
             done.remove(&stage);
             self.started.remove(&stage);
-        }
-        // No step makes a layer of a base image.
-        let is_base = |diff_id| self.session.images.values().any(|image| image.layers.contains(diff_id));
-        match layers.iter().any(|(diff_id, _)| is_base(diff_id)) {
-            true => Err(StepError::Lost(layers).into()),
-            false => Ok(()),
         }
     }
 
@@ -207,7 +201,7 @@ impl Build<'_> {
             }
             for index in (0..self.children.len()).rev().filter(|index| ready[index + 1]) {
                 match self.children[index].receive() {
-                    Some(events) => events.into_iter().try_for_each(|event| self.take(event, progress))?,
+                    Some(events) => events.into_iter().for_each(|event| self.take(event, progress)),
                     None => {
                         let child = self.children.remove(index);
                         self.ended(&child);
@@ -251,7 +245,7 @@ impl Build<'_> {
         let known = Begun::new(session, planned, base, id)
             .map(|begun| begun.look_up(session, planned, &mut |event| progress.event(event)));
         match known {
-            Err(event) | Ok(Ok(event)) => self.take(event, progress)?,
+            Err(event) | Ok(Ok(event)) => self.take(event, progress),
             Ok(Err(begun)) => {
                 let mut workplace = Workplace::new(session.env, "build", layers)?;
                 let child = spawn(stage, |tell| begun.run(session, planned, &mut workplace, tell));
@@ -296,11 +290,11 @@ impl Build<'_> {
         origins.filter_map(epoch).max().unwrap_or(0)
     }
 
-    fn take(&mut self, event: Event, progress: &mut dyn Progress) -> Result<(), Error> {
+    fn take(&mut self, event: Event, progress: &mut dyn Progress) {
         match event {
             Event::Lost { stage, layers } => {
                 self.anew.insert(stage);
-                self.lose(layers, progress)?;
+                self.lose(&layers, progress);
             }
             Event::Finished { stage, made, records, state } => {
                 self.remembered.add(stage, made, records);
@@ -323,7 +317,6 @@ impl Build<'_> {
             }
             event => progress.event(&event),
         }
-        Ok(())
     }
 
     fn ended(&mut self, child: &Child) {

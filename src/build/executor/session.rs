@@ -115,7 +115,9 @@ impl Session<'_> {
     /// [`StepError::Lost`] when one of them cannot be had.
     pub fn bring(&self, state: &State) -> Result<(), StepError> {
         let store = &self.env.store;
-        let wanted: Vec<Wanted> = state.parts.iter().filter_map(|part| part.missing(store)).collect();
+        let mut wanted: Vec<Wanted> = state.parts.iter().filter_map(|part| part.missing(store)).collect();
+        // What a base image lacks no step makes; its archives may be gone, and are not needed.
+        wanted.retain(|(diff_id, _)| !self.images.values().any(|image| image.layers.contains(diff_id)));
         if wanted.is_empty() {
             return Ok(());
         }
