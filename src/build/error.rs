@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lay_store::Digest;
+
 use super::containerfile::{MountProblem, ParseError, PlainText, PortError, Position};
 use super::expand::ExpandError;
 use super::plan::PlanError;
@@ -51,6 +53,9 @@ pub enum StepError {
     /// The step is only looked up, and would have to be carried out.
     #[error("there is no place to carry this out in")]
     NoPlace,
+    /// Layers of results that are known cannot be had: their diff ids, and why.
+    #[error("{}", lost(.0))]
+    Lost(Vec<(Digest, String)>),
     /// A file of the context changed while it was read.
     #[error("{0} changed while it was read; build again when it is at rest")]
     Changed(String),
@@ -213,4 +218,9 @@ impl From<container::Error> for Error {
 pub fn report(file: &str, source: &[u8], position: Position, message: &str) -> String {
     let excerpt = PlainText(source).excerpt(position);
     format!("{file}:{position}: {message}{excerpt}")
+}
+
+fn lost(layers: &[(Digest, String)]) -> String {
+    let one = |(diff_id, why): &(Digest, String)| format!("the layer {diff_id} cannot be had: {why}");
+    layers.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -7,6 +7,7 @@ use lay_store::{Digest, Layer, LayerForm, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::cache::{Wanted, is_here};
 use super::error::StepError;
 use super::plan::SavedScope;
 use crate::container;
@@ -50,7 +51,7 @@ pub enum Part {
 impl Part {
     /// A part of a layer in the store whose blob is not compressed.
     pub fn stored(diff_id: Digest, size: u64) -> Self {
-        Self::Stored { diff_id, blob: json!({"mediaType": LAYER, "digest": diff_id, "size": size}) }
+        Self::Stored { diff_id, blob: blob_of(diff_id, size) }
     }
 
     /// Digest of its archive, if that is known.
@@ -59,6 +60,13 @@ impl Part {
             Self::Stored { diff_id, .. } | Self::Fresh { diff_id, .. } => Some(*diff_id),
             Self::Kept { .. } => None,
         }
+    }
+
+    /// Its diff id and the size of its archive, if a step made it and it is not in the store.
+    pub fn missing(&self, store: &Store) -> Option<Wanted> {
+        let Self::Stored { diff_id, blob } = self else { return None };
+        let made = blob["mediaType"] == LAYER && blob["digest"] == json!(diff_id);
+        Some((*diff_id, blob["size"].as_u64()?)).filter(|_| made && !is_here(store, diff_id))
     }
 
     fn layer(&self, store: &Store) -> Result<Layer, StepError> {
@@ -78,6 +86,11 @@ impl Part {
             }
         }
     }
+}
+
+/// The descriptor of a layer's archive as it is.
+pub fn blob_of(diff_id: Digest, size: u64) -> Value {
+    json!({"mediaType": LAYER, "digest": diff_id, "size": size})
 }
 
 /// An image under construction.

@@ -52,16 +52,35 @@ pub fn load_archive(store: &Store, source: Source<'_>, form: LayerForm) -> Resul
     Err(Error::Archive("it has neither index.json nor manifest.json".to_string()))
 }
 
-/// Brings the first image of an OCI layout into the store, where `lease` keeps it; it gets no name.
+/// Brings manifest and configuration of the first image of an OCI layout into the store, where `lease` keeps them; it gets no
+/// name, and its layers stay where they are.
 ///
 /// # Errors
 /// As [`load_archive`].
-pub fn read_layout(store: &Store, lease: &Lease, dir: &Path, form: LayerForm) -> Result<Image, Error> {
-    let loader = Loader { store, lease, dir, form };
+pub fn read_layout(store: &Store, lease: &Lease, dir: &Path) -> Result<Image, Error> {
+    // Nothing is turned into a mountable form.
+    let loader = Loader { store, lease, dir, form: LayerForm::Directory };
     let index: ImageIndex = loader.parse("index.json", &loader.read("index.json")?)?;
     let entry = index.manifests().first().ok_or_else(|| Error::Archive("it holds no image".to_string()))?;
-    let (descriptor, _) = loader.image(entry)?;
+    let descriptor = loader.platform(entry)?;
+    loader.keep_documents(&descriptor, &loader.documents(&descriptor)?)?;
     super::load(store, None, descriptor)
+}
+
+/// Brings one layer of an OCI layout into the store, where `lease` keeps it.
+///
+/// # Errors
+/// When it is missing or damaged.
+pub fn read_layer(
+    store: &Store,
+    lease: &Lease,
+    dir: &Path,
+    form: LayerForm,
+    (blob, diff_id): (&Descriptor, &Digest),
+) -> Result<(), Error> {
+    let loader = Loader { store, lease, dir, form };
+    let digest = digest(blob)?;
+    loader.keep(&loader.blob_path(&digest), &digest, blob.size(), diff_id)
 }
 
 /// Where images come from.
@@ -131,6 +150,13 @@ fn resolve(path: &Path) -> PathBuf {
         }
     }
     clean
+}
+
+/// What says what an image is.
+struct Documents {
+    parsed: ImageManifest,
+    manifest: Vec<u8>,
+    config: Vec<u8>,
 }
 
 struct Loader<'a> {
@@ -243,19 +269,30 @@ impl Loader<'_> {
     /// Keeps all of an image; gives its manifest and its id.
     fn image(&self, entry: &Descriptor) -> Result<(Descriptor, Digest), Error> {
         let descriptor = self.platform(entry)?;
-        let manifest = self.blob(&descriptor)?;
-        let parsed: ImageManifest = self.parse("manifest", &manifest)?;
-        let config = self.blob(parsed.config())?;
-        let diff_ids = diff_ids(&config)?;
-        for (layer, diff_id) in parsed.layers().iter().zip(&diff_ids) {
+        let documents = self.documents(&descriptor)?;
+        let diff_ids = diff_ids(&documents.config)?;
+        for (layer, diff_id) in documents.parsed.layers().iter().zip(&diff_ids) {
             let digest = digest(layer)?;
             self.keep(&self.blob_path(&digest), &digest, layer.size(), diff_id)?;
         }
-        self.lease.protect([digest(parsed.config())?, digest(&descriptor)?])?;
-        self.store.put_blob(&config, parsed.config().media_type().as_ref())?;
-        self.store.put_blob(&manifest, descriptor.media_type().as_ref())?;
-        let id = digest(parsed.config())?;
+        let id = self.keep_documents(&descriptor, &documents)?;
         Ok((descriptor, id))
+    }
+
+    fn documents(&self, descriptor: &Descriptor) -> Result<Documents, Error> {
+        let manifest = self.blob(descriptor)?;
+        let parsed: ImageManifest = self.parse("manifest", &manifest)?;
+        let config = self.blob(parsed.config())?;
+        Ok(Documents { parsed, manifest, config })
+    }
+
+    fn keep_documents(&self, descriptor: &Descriptor, documents: &Documents) -> Result<Digest, Error> {
+        let Documents { parsed, manifest, config } = documents;
+        let id = digest(parsed.config())?;
+        self.lease.protect([id, digest(descriptor)?])?;
+        self.store.put_blob(config, parsed.config().media_type().as_ref())?;
+        self.store.put_blob(manifest, descriptor.media_type().as_ref())?;
+        Ok(id)
     }
 
     /// The manifest for this machine, where the entry is an index.

@@ -13,7 +13,7 @@ pub use change::Changes;
 pub use commit::{Commit, commit, import};
 pub use find::{find, load, of_manifest};
 pub use list::{HistoryEntry, Listed, history, list};
-pub use load::{Source, load_archive, read_layout};
+pub use load::{Source, load_archive, read_layer, read_layout};
 pub use remove::{Claim, Removal, Removed, remove};
 pub use save::{save_archive, save_layout};
 

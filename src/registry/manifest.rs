@@ -9,6 +9,7 @@ use oci_distribution::manifest::{
     IMAGE_CONFIG_MEDIA_TYPE, IMAGE_DOCKER_CONFIG_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE,
     IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
 };
+use oci_spec::image::Descriptor;
 use serde::Deserialize;
 
 use super::platform::Platform;
@@ -135,6 +136,19 @@ pub(super) struct Target {
     pub size: u64,
     /// Where else the blob may be had.
     pub urls: Vec<String>,
+}
+
+impl Target {
+    /// What a descriptor of the store points to.
+    pub(super) fn of(descriptor: &Descriptor) -> Result<Self, ManifestError> {
+        let text = descriptor.digest().to_string();
+        Ok(Self {
+            media_type: descriptor.media_type().to_string(),
+            digest: Digest::from_str(&text).map_err(|_| ManifestError::Digest(text))?,
+            size: descriptor.size(),
+            urls: descriptor.urls().clone().unwrap_or_default(),
+        })
+    }
 }
 
 /// What a reference can point to.

@@ -27,7 +27,7 @@ pub use login::{login, logout};
 pub use manifest::ManifestError;
 pub use platform::{Platform, PlatformError};
 pub use progress::{Event, Progress};
-pub use pull::{Access, PullOptions, Pulled, fetch, pull};
+pub use pull::{Access, PullOptions, Pulled, documents, layers, pull};
 pub use push::{PushOptions, Pushed, push};
 pub use reference::{Reference, ReferenceError, ReferenceProblem};
 pub use retry::RetryPolicy;

@@ -104,6 +104,19 @@ fn known_steps_make_nothing_and_wait_for_nobody() {
     assert_eq!((count(&told, "CACHED"), count(&told, "DONE")), (7, 1), "{told}");
     let (told, made) = build(&lay, &dir, &[]);
     assert_eq!((count(&told, "CACHED"), made), (8, 0), "{told}");
+
+    // Of an image that is built upon, archives are not needed.
+    let layers: Vec<String> =
+        serde_json::from_str(&lay.ok(&["inspect", "-f", "{{json .RootFS.Layers}}", "x"])).unwrap();
+    let heard = layers[layers.len() - 2].trim_start_matches("sha256:");
+    fs::remove_file(lay.root().join("blobs/sha256").join(heard)).unwrap();
+    let above = lay.dir().join("above");
+    fs::create_dir(&above).unwrap();
+    fs::write(above.join("Containerfile"), "FROM x\nRUN cat /heard > /again\n").unwrap();
+    lay.ok(&["build", "-q", "-t", "above", above.to_str().unwrap()]);
+    // A result whose archive is gone is made again.
+    let (told, _) = build(&lay, &dir, &["--secret", &secret]);
+    assert_eq!((count(&told, "CACHED"), count(&told, "DONE")), (8, 2), "{told}");
     lay.run(&["build", "--no-cache", dir.to_str().unwrap()]).fails(1, "the secret \"key\" is required");
     lay.assert_clean();
 }

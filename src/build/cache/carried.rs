@@ -4,19 +4,17 @@
 //! which step made which. So whatever moves images can move them, and a registry keeps each layer once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Write};
 
 use lay_store::{BuildKind, BuildRecord, Digest, LayerForm, Lease, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
+use super::elsewhere::{Elsewhere, PARALLEL, Wanted, is_here};
 use super::{Made, Place};
-use crate::build::error::{Error, StepError};
+use crate::build::error::Error;
 use crate::build::export::{self, Document};
 use crate::build::options::Options;
-use crate::build::state::{LAYER, Part};
+use crate::build::state::blob_of;
 use crate::image::{self, Image};
 use crate::layer;
 use crate::registry::{self, PullOptions, PushOptions, Reference};
@@ -25,8 +23,6 @@ use crate::registry::{self, PullOptions, PushOptions, Reference};
 const FIELD: &str = "dev.lay.build-cache";
 /// What its format is called.
 const VERSION: u32 = 1;
-/// Layers that travel at once.
-const PARALLEL: usize = 4;
 
 /// What steps have made, by what they depended on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,31 +35,41 @@ pub struct Carried {
 }
 
 impl Carried {
-    /// Keeps this in a place, with the layers, which are all in the store.
+    /// Keeps this in a place. Layers that are not in the store and that the place has already stay where they are; others are
+    /// fetched for it, and what one cannot be had of is left out.
     ///
     /// # Errors
     /// When it cannot be written there.
     pub fn send(
-        &self,
+        mut self,
         store: &Store,
         form: LayerForm,
         options: &Options,
         place: &Place,
+        elsewhere: &Elsewhere,
     ) -> Result<(), Error> {
         let lease = store.lease()?;
-        let layers: BTreeMap<Digest, u64> = self.results.values().filter_map(|made| made.layer).collect();
+        let mut layers: BTreeMap<Digest, u64> = self.results.values().filter_map(|made| made.layer).collect();
         lease.protect(layers.keys().copied())?;
+        let wanted: Vec<Wanted> = layers.iter().map(|(diff_id, size)| (*diff_id, *size)).collect();
+        let wanted = wanted.into_iter().filter(|(diff_id, _)| !is_here(store, diff_id));
+        let wanted: Vec<Wanted> =
+            wanted.filter(|(diff_id, _)| elsewhere.blob(place, diff_id).is_none()).collect();
+        for (lost, _) in elsewhere.fetch(store, form, options, &lease, &wanted)? {
+            layers.remove(&lost);
+            self.results.retain(|_, made| made.layer.is_none_or(|(diff_id, _)| diff_id != lost));
+        }
         let platform = options.platform();
         let config = json!({
             "os": platform.os, "architecture": platform.architecture, "config": {},
             "rootfs": {"type": "layers", "diff_ids": layers.keys().collect::<Vec<_>>()},
-            FIELD: Self { version: VERSION, ..self.clone() },
+            FIELD: Self { version: VERSION, ..self },
         });
-        let blob = |part: Part| match part {
-            Part::Stored { blob, .. } => blob,
-            Part::Fresh { .. } | Part::Kept { .. } => Value::Null,
+        let blob = |(diff_id, size): (Digest, u64)| match elsewhere.blob(place, &diff_id) {
+            Some(blob) if !is_here(store, &diff_id) => json!(blob),
+            _ => blob_of(diff_id, size),
         };
-        let layers = layers.into_iter().map(|(diff_id, size)| blob(Part::stored(diff_id, size))).collect();
+        let layers = layers.into_iter().map(blob).collect();
         let (_, descriptor) = export::keep(store, &lease, &Document { config, layers })?;
         match place {
             Place::Directory(dir) => {
@@ -85,35 +91,27 @@ impl Carried {
         }
     }
 
-    /// Takes over what a place holds: its layers come into the store, where `lease` keeps them.
+    /// Takes over what a place says that it holds, and notes in `elsewhere` which layers it has: none of them is fetched.
     ///
     /// # Errors
     /// When there is nothing, or nothing that can be read.
     pub fn fetch(
         store: &Store,
-        form: LayerForm,
         options: &Options,
         lease: &Lease,
         place: &Place,
+        elsewhere: &mut Elsewhere,
     ) -> Result<Self, Error> {
         let image = match place {
-            Place::Registry(reference) => pull(store, form, options, lease, reference, place)?,
-            Place::Directory(dir) => image::read_layout(store, lease, dir, form)
+            Place::Registry(reference) => documents(store, options, lease, reference, place)?,
+            Place::Directory(dir) => image::read_layout(store, lease, dir)
                 .map_err(|e| no_cache(place, &crate::error::chain(&e)))?,
         };
         let mut carried = Self::read(&image, place)?;
-        for (diff_id, blob) in image.layers.iter().zip(&image.blobs) {
-            lease.protect([*diff_id])?;
-            if store.has_blob(diff_id) {
-                continue;
-            }
-            let digest = blob.digest().to_string().parse::<Digest>();
-            let digest = digest.map_err(|_| no_cache(place, "a layer's digest is none"))?;
-            inflate(store, &digest, diff_id)?;
-        }
         // Only what came with it counts.
-        let here: BTreeSet<&Digest> = image.layers.iter().collect();
-        carried.results.retain(|_, made| made.layer.is_none_or(|(diff_id, _)| here.contains(&diff_id)));
+        let there: BTreeSet<&Digest> = image.layers.iter().collect();
+        carried.results.retain(|_, made| made.layer.is_none_or(|(diff_id, _)| there.contains(&diff_id)));
+        elsewhere.add(place, &image);
         Ok(carried)
     }
 
@@ -129,24 +127,18 @@ impl Carried {
         }
     }
 
-    /// As records of the store, used never yet.
-    pub fn records(self) -> Vec<BuildRecord> {
-        let record = |kind, key, value: String, layer| BuildRecord {
+    /// Which instructions there are results of, as records of the store, used never yet.
+    pub fn seen(&self) -> Vec<BuildRecord> {
+        let record = |key: &String| BuildRecord {
             used: 0,
-            ..BuildRecord::new(kind, key, value, layer)
+            ..BuildRecord::new(BuildKind::Seen, key.clone(), "true".into(), None)
         };
-        let results = self
-            .results
-            .into_iter()
-            .map(|(key, made)| record(BuildKind::Result, key, json!(made).to_string(), made.layer));
-        let seen = self.seen.into_iter().map(|key| record(BuildKind::Seen, key, "true".into(), None));
-        results.chain(seen).collect()
+        self.seen.iter().map(record).collect()
     }
 }
 
-fn pull(
+fn documents(
     store: &Store,
-    form: LayerForm,
     options: &Options,
     lease: &Lease,
     reference: &Reference,
@@ -156,46 +148,14 @@ fn pull(
         access: options.access.clone(),
         platform: Some(options.platform().to_string()),
         parallel: PARALLEL,
-        form,
+        // No layer comes along.
+        form: LayerForm::Directory,
     };
-    let (manifest, _held) = registry::fetch(store, reference, &pull, &()).map_err(|e| carried(place, &e))?;
+    let (manifest, _held) =
+        registry::documents(store, reference, &pull, &()).map_err(|e| carried(place, &e))?;
     let image = image::load(store, None, manifest)?;
     lease.protect([image.manifest, image.id])?;
     Ok(image)
-}
-
-/// Puts the archive of a layer into the store as steps of builds keep them: as it is, not compressed.
-fn inflate(store: &Store, blob: &Digest, diff_id: &Digest) -> Result<(), Error> {
-    let dir = store.root().join("trash");
-    let failed = || StepError::file("write in", &dir);
-    let mut plain = tempfile::Builder::new().prefix(".cache-").tempfile_in(&dir).map_err(failed())?;
-    let packed =
-        File::open(store.blob_path(blob)).map_err(StepError::file("open", &store.blob_path(blob)))?;
-    let mut from = layer::inflate(packed).map_err(StepError::from)?;
-    let mut to = Hashing { inner: plain.as_file_mut(), hash: Sha256::new() };
-    let size = io::copy(&mut from, &mut to).map_err(failed())?;
-    let actual = Digest::from_bytes(to.hash.finalize().into());
-    if actual != *diff_id {
-        return Err(StepError::from(layer::Error::DiffId { expected: *diff_id, actual }).into());
-    }
-    Ok(store.adopt_blob(&plain.into_temp_path(), diff_id, size, LAYER)?)
-}
-
-struct Hashing<'a> {
-    inner: &'a mut File,
-    hash: Sha256,
-}
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(data)?;
-        self.hash.update(&data[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }
 
 fn carried(place: &Place, error: &registry::Error) -> Error {

@@ -3,7 +3,7 @@
 //! Most of it is written down in a plain file. Where it is not, the index is asked: sled leaves threads behind for a while, and
 //! a process that starts containers can have none, so another process reads, while this one looks at the context.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,7 +13,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::de::DeserializeOwned;
 
-use super::Made;
+use super::{Carried, Made};
 use crate::build::error::StepError;
 use crate::kernel::process::{Cloned, clone, exit_now};
 
@@ -21,6 +21,8 @@ use crate::kernel::process::{Cloned, clone, exit_now};
 #[derive(Debug, Default)]
 pub struct Cache {
     records: HashMap<(BuildKind, String), BuildRecord>,
+    /// Results from elsewhere, which are asked after those.
+    carried: Vec<BTreeMap<String, Made>>,
 }
 
 /// A cache that is being read.
@@ -84,21 +86,25 @@ impl Loading {
             }
         };
         let records = records.into_iter().map(|record| ((record.kind, record.key.clone()), record));
-        Cache { records: records.collect() }
+        Cache { records: records.collect(), carried: Vec::new() }
     }
 }
 
 impl Cache {
-    /// Takes in records that came from elsewhere, unless there are such already.
-    pub fn merge(&mut self, records: Vec<BuildRecord>) {
-        for record in records {
+    /// Takes in what came from elsewhere.
+    pub fn merge(&mut self, carried: Carried) {
+        for record in carried.seen() {
             self.records.entry((record.kind, record.key.clone())).or_insert(record);
         }
+        self.carried.push(carried.results);
     }
 
-    /// What was made for a key.
-    pub fn find(&self, key: &Digest) -> Option<Made> {
-        self.get(BuildKind::Result, &key.hex())
+    /// What was made for a key, here first.
+    pub fn find(&self, key: &Digest) -> impl Iterator<Item = Made> {
+        let key = key.hex();
+        let carried =
+            self.carried.iter().filter_map(|results| results.get(&key).cloned()).collect::<Vec<_>>();
+        self.get(BuildKind::Result, &key).into_iter().chain(carried)
     }
 
     /// Whether there is a result of an instruction with this weak key at all.
@@ -114,6 +120,11 @@ impl Cache {
     /// Any record.
     pub fn get<T: DeserializeOwned>(&self, kind: BuildKind, key: &str) -> Option<T> {
         serde_json::from_str(self.text(kind, key)?).ok()
+    }
+
+    /// The layer that a record keeps in the store, and the size of its archive in bytes.
+    pub fn layer(&self, kind: BuildKind, key: &str) -> Option<(Digest, u64)> {
+        self.records.get(&(kind, key.to_owned()))?.layer
     }
 
     /// When a record was used last, in seconds since 1970.

@@ -4,12 +4,14 @@
 //! below it, whatever Containerfile made them.
 
 mod carried;
+mod elsewhere;
 mod explain;
 mod inputs;
 mod load;
 mod place;
 
 pub use carried::Carried;
+pub use elsewhere::{Elsewhere, Wanted, is_here};
 pub use explain::{Last, explain};
 pub use inputs::Inputs;
 pub use load::{Cache, Loading};

@@ -72,6 +72,13 @@ pub enum Event {
         /// The image before it.
         state: Box<State>,
     },
+    /// A stage has to begin anew, because layers that were thought to be had cannot be had: their diff ids, and why.
+    Lost {
+        /// The stage.
+        stage: usize,
+        /// The layers.
+        layers: Vec<(Digest, String)>,
+    },
     /// Nothing more comes of a stage, and all that it made is in the store.
     Finished {
         /// The stage.

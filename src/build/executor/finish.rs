@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lay_store::{BuildKind, BuildRecord, Digest, Lease, Store, digest_of_value};
+use lay_store::{BuildKind, BuildRecord, Digest, Store, digest_of_value};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::os::fd::AsFd;
 
 use super::Session;
-use crate::build::cache::{Carried, Last, Loading, Made, StepRecord};
+use crate::build::cache::{Carried, Elsewhere, Last, Loading, Made, StepRecord, is_here};
 use crate::build::error::{Error, StepError};
 use crate::build::export::{self, Document};
 use crate::build::plan::Origin;
@@ -29,6 +29,8 @@ pub struct Finished {
     pub names: Vec<String>,
     /// What its steps made, if that is to be kept elsewhere.
     pub carried: Carried,
+    /// Which of it is not here.
+    pub elsewhere: Elsewhere,
 }
 
 /// What stages have told of their steps.
@@ -150,20 +152,28 @@ fn carried(remembered: &Remembered) -> Carried {
 fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: &mut Vec<BuildRecord>) {
     let Some((keys, Made { layer })) = result(record, state) else { return };
     let made = json(&Made { layer });
+    // What is not here is not kept here.
+    let store = &session.env.store;
+    let layer = layer.filter(|(diff_id, _)| is_here(store, diff_id));
     let now = BuildRecord::new(BuildKind::Result, String::new(), String::new(), None).used;
     let mut add = |kind, key: String, value: &str| {
         let stale = session.cache.used(kind, &key).is_none_or(|used| now.saturating_sub(used) > TOUCH);
         let layer = layer.filter(|_| kind != BuildKind::Seen);
+        let moved = || session.cache.layer(kind, &key) != layer;
         let differs = || {
             let old = session.cache.text(kind, &key);
             old != Some(value) && (kind != BuildKind::Step || old != Some(&digest_of_value(value)))
         };
-        if stale || differs() {
+        if stale || differs() || moved() {
             new.push(BuildRecord::new(kind, key, value.to_owned(), layer));
         }
     };
     keys.into_iter().for_each(|key| add(BuildKind::Result, key.hex(), &made));
     add(BuildKind::Seen, record.inputs.weak().hex(), "true");
+    let is_mountable = |part: &Part| part.diff_id().is_some_and(|diff_id| store.layer(&diff_id).is_some());
+    if !state.parts.iter().all(is_mountable) {
+        return;
+    }
     let Document { config, layers } = export::document(state, &BTreeMap::new());
     add(BuildKind::Step, record.id.clone(), &json(&Kept { config, layers }));
 }
@@ -173,7 +183,8 @@ fn json<T: Serialize>(value: &T) -> String {
 }
 
 /// Makes the image of the target and gives it its names.
-pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> Result<Finished, Error> {
+pub fn finish(session: &mut Session<'_>, remembered: &Remembered) -> Result<Finished, Error> {
+    let lease = session.lease;
     let lost = || Error::Lost(" (a layer did not come into the store)".to_owned());
     let target = session.plan.target().ok_or_else(lost)?;
     let state = session.stage(target.index)?;
@@ -200,7 +211,7 @@ pub fn finish(session: &Session<'_>, remembered: &Remembered, lease: &Lease) -> 
         true => Carried::default(),
         false => carried(remembered),
     };
-    Ok(Finished { image, names, carried })
+    Ok(Finished { image, names, carried, elsewhere: std::mem::take(&mut session.elsewhere) })
 }
 
 /// How many layers and entries of the history the target has of what its `FROM` names.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lay_store::{Digest, Lease, Store};
+use lay_store::{Digest, Store};
 
 use super::{Event, Session};
 use crate::build::error::StepError;
@@ -25,8 +25,8 @@ enum Pending {
 }
 
 /// Brings all that the stage has made into the store, and tells its end.
-pub fn keep_all(mut stage: Stage<'_>, lease: &Lease, well: bool) -> bool {
-    let result = stage.dir().map(Path::to_path_buf).and_then(|dir| keep_pending(&mut stage, lease, &dir));
+pub fn keep_all(mut stage: Stage<'_>, well: bool) -> bool {
+    let result = stage.dir().map(Path::to_path_buf).and_then(|dir| keep_pending(&mut stage, &dir));
     let Stage { index, state, records, digests, tell, .. } = stage;
     digests.save();
     let state = Box::new(state);
@@ -42,11 +42,7 @@ pub fn keep_all(mut stage: Stage<'_>, lease: &Lease, well: bool) -> bool {
 }
 
 /// What became of directories.
-fn keep_pending(
-    stage: &mut Stage<'_>,
-    lease: &Lease,
-    dir: &Path,
-) -> Result<Vec<(usize, Digest, u64)>, StepError> {
+fn keep_pending(stage: &mut Stage<'_>, dir: &Path) -> Result<Vec<(usize, Digest, u64)>, StepError> {
     let packed = std::mem::take(&mut stage.packed);
     let packed = packed.into_iter().map(|(packed, blob)| Pending::Packed(packed, blob));
     let kept = stage.state.parts.iter().filter_map(|part| match part {
@@ -63,7 +59,7 @@ fn keep_pending(
         let mut made = Vec::new();
         while let Some(slot) = pending.get(next.fetch_add(1, Ordering::Relaxed)) {
             let Some(pending) = slot.lock().ok().and_then(|mut slot| slot.take()) else { continue };
-            made.extend(keep(session, lease, dir, epoch, pending)?);
+            made.extend(keep(session, dir, epoch, pending)?);
         }
         Ok(made)
     };
@@ -80,7 +76,6 @@ fn keep_pending(
 
 fn keep(
     session: &Session<'_>,
-    lease: &Lease,
     dir: &Path,
     epoch: i64,
     pending: Pending,
@@ -97,7 +92,7 @@ fn keep(
         }
     };
     let (diff_id, size) = (packed.diff_id, packed.size);
-    lease.protect([diff_id])?;
+    session.lease.protect([diff_id])?;
     store.adopt_blob(&blob, &diff_id, size, LAYER)?;
     packed.commit()?;
     Ok(number.map(|number| (number, diff_id, size)))

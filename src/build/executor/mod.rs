@@ -18,7 +18,7 @@ pub use finish::{Finished, Remembered};
 pub use schedule::Scene;
 pub use session::Session;
 
-use super::cache::{Carried, Loading};
+use super::cache::{Carried, Elsewhere, Loading};
 use super::containerfile::{Containerfile, ParseError};
 use super::context::{self, Context};
 use super::error::{Error, report};
@@ -98,10 +98,10 @@ fn build_from(
     let lease = env.store.lease()?;
     let texts = (context.name.as_str(), context.content.as_slice());
     let images = bases::find(env, form, texts, (&plan, &file.stages), options, &lease, progress)?;
-    let mut cache = loading.end();
+    let (mut cache, mut elsewhere) = (loading.end(), Elsewhere::default());
     for place in &options.cache_from {
-        match Carried::fetch(&env.store, form, options, &lease, place) {
-            Ok(carried) => cache.merge(carried.records()),
+        match Carried::fetch(&env.store, options, &lease, place, &mut elsewhere) {
+            Ok(carried) => cache.merge(carried),
             // The first build finds none, and should not fail for that.
             Err(error) => progress.event(&Event::Note(format!("warning: {}", crate::error::chain(&error)))),
         }
@@ -114,13 +114,15 @@ fn build_from(
         options,
         context: &context,
         cache,
+        elsewhere,
+        lease: &lease,
         images,
         done: std::collections::BTreeMap::new(),
     };
-    let Finished { image, names, carried } = schedule::run(session, &lease, progress)?;
+    let Finished { image, names, carried, elsewhere } = schedule::run(session, progress)?;
     for place in &options.cache_to {
         progress.event(&Event::Note(format!("keeping results in {place}")));
-        carried.send(&env.store, form, options, place)?;
+        carried.clone().send(&env.store, form, options, place, &elsewhere)?;
     }
     Ok(Built { image, names, lease })
 }

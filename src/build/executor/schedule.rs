@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lay_store::{Digest, Lease};
+use lay_store::Digest;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -69,20 +69,20 @@ impl Scene {
 }
 
 /// Carries all stages out, and makes the image.
-pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> Result<Finished, Failure> {
+pub fn run(session: Session<'_>, progress: &mut dyn Progress) -> Result<Finished, Failure> {
     let signals = receive_signals()?;
     let plan = session.plan;
     let mut build = Build {
         session,
-        lease,
         children: Vec::new(),
         workplaces: BTreeMap::new(),
         started: BTreeSet::new(),
         remembered: Remembered::default(),
+        anew: BTreeSet::new(),
         failure: None,
         failed: None,
     };
-    let result = build.stages(&plan.stages, &signals, progress);
+    let result = build.all(&plan.stages, &signals, progress);
     let env = build.session.env;
     // What was carried out before a failure counts for the next build.
     let kept = match build.failed.is_some() && build.session.options.keep_failed {
@@ -91,7 +91,7 @@ pub fn run(session: Session<'_>, lease: &Lease, progress: &mut dyn Progress) -> 
     };
     let result = match (result, build.failure.take()) {
         (Err(error), _) | (Ok(()), Some(error)) => Err(error),
-        (Ok(()), None) => kept.and_then(|()| finish(&build.session, &build.remembered, lease)),
+        (Ok(()), None) => kept.and_then(|()| finish(&mut build.session, &build.remembered)),
     };
     let mut scene = None;
     for (stage, workplace) in std::mem::take(&mut build.workplaces) {
@@ -117,17 +117,58 @@ fn receive_signals() -> Result<SignalFd, Error> {
 
 struct Build<'a> {
     session: Session<'a>,
-    lease: &'a Lease,
     children: Vec<Child>,
     workplaces: BTreeMap<usize, Workplace>,
     started: BTreeSet<usize>,
     remembered: Remembered,
+    /// Stages that begin anew once their processes have ended.
+    anew: BTreeSet<usize>,
     failure: Option<Error>,
     /// The stage that failed, and the image before the step that did.
     failed: Option<(usize, Box<State>)>,
 }
 
 impl Build<'_> {
+    /// Builds stages until all of the target is here: its layers were not needed before.
+    fn all(
+        &mut self,
+        stages: &[PlannedStage<'_>],
+        signals: &SignalFd,
+        progress: &mut dyn Progress,
+    ) -> Result<(), Error> {
+        loop {
+            self.stages(stages, signals, progress)?;
+            let target = self.session.plan.target().and_then(|target| self.session.done.get(&target.index));
+            let Some(target) = target.filter(|_| self.failure.is_none()) else { return Ok(()) };
+            match self.session.bring(target) {
+                Err(StepError::Lost(layers)) => self.lose(&layers, progress),
+                brought => return Ok(brought?),
+            }
+        }
+    }
+
+    /// Goes on without layers that cannot be had: the steps that made them are carried out.
+    fn lose(&mut self, layers: &[(Digest, String)], progress: &mut dyn Progress) {
+        for (diff_id, why) in layers {
+            if self.session.elsewhere.lose(*diff_id) {
+                let text =
+                    format!("warning: the layer {diff_id} cannot be had, its step is carried out: {why}");
+                progress.event(&Event::Note(text));
+            }
+        }
+        let has = |state: &State| {
+            let diff_ids = || state.parts.iter().filter_map(crate::build::state::Part::diff_id);
+            layers.iter().any(|(lost, _)| diff_ids().any(|diff_id| diff_id == *lost))
+        };
+        let done = &mut self.session.done;
+        let again: Vec<usize> =
+            done.iter().filter(|(_, state)| has(state)).map(|(stage, _)| *stage).collect();
+        for stage in again {
+            done.remove(&stage);
+            self.started.remove(&stage);
+        }
+    }
+
     fn stages(
         &mut self,
         stages: &[PlannedStage<'_>],
@@ -200,16 +241,18 @@ impl Build<'_> {
         let (how, why, id_text) = (How::Settled, None, None);
         progress.event(&Event::End { stage, number: 0, how, why, id: id_text, millis: 0 });
         let layers = base.parts.iter().filter_map(crate::build::state::Part::diff_id).collect();
-        let (session, lease) = (&self.session, self.lease);
+        let session = &self.session;
         let known = Begun::new(session, planned, base, id)
             .map(|begun| begun.look_up(session, planned, &mut |event| progress.event(event)));
         match known {
             Err(event) | Ok(Ok(event)) => self.take(event, progress),
             Ok(Err(begun)) => {
                 let mut workplace = Workplace::new(session.env, "build", layers)?;
-                let child = spawn(stage, |tell| begun.run(session, planned, lease, &mut workplace, tell));
-                self.workplaces.insert(stage, workplace);
+                let child = spawn(stage, |tell| begun.run(session, planned, &mut workplace, tell));
+                let old = self.workplaces.insert(stage, workplace);
                 self.children.push(child?);
+                // The stage begins anew.
+                old.map_or(Ok(()), |old| old.remove(self.session.env))?;
             }
         }
         Ok(())
@@ -249,6 +292,10 @@ impl Build<'_> {
 
     fn take(&mut self, event: Event, progress: &mut dyn Progress) {
         match event {
+            Event::Lost { stage, layers } => {
+                self.anew.insert(stage);
+                self.lose(&layers, progress);
+            }
             Event::Finished { stage, made, records, state } => {
                 self.remembered.add(stage, made, records);
                 // Only now, when its layers have come to rest in the store, can others be built upon it; and they can
@@ -274,6 +321,10 @@ impl Build<'_> {
 
     fn ended(&mut self, child: &Child) {
         let how = child.wait();
+        if how.is_none() && self.anew.remove(&child.stage) && self.failure.is_none() {
+            self.started.remove(&child.stage);
+            return;
+        }
         if self.failure.is_none() && (how.is_some() || !self.remembered.has(child.stage)) {
             self.failure = Some(Error::Lost(how.unwrap_or_default()));
         }

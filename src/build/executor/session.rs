@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lay_store::{BuildKind, LayerForm};
+use lay_store::{BuildKind, LayerForm, Lease};
 
-use crate::build::cache::{Cache, Inputs, Last, explain};
+use crate::build::cache::{Cache, Elsewhere, Inputs, Last, Wanted, explain};
 use crate::build::containerfile::Containerfile;
 use crate::build::context::Context;
 use crate::build::copy::Root;
@@ -16,7 +16,7 @@ use crate::build::plan::Plan;
 use crate::build::state::State;
 use crate::container::Environment;
 use crate::image::Image;
-use crate::snapshot::Files;
+use crate::snapshot::{Files, Snapshot};
 
 /// No secret is longer, in bytes (as in BuildKit).
 const MAX_SECRET: u64 = 500 * 1024;
@@ -37,6 +37,10 @@ pub struct Session<'a> {
     pub context: &'a Context,
     /// What earlier builds have left.
     pub cache: Cache,
+    /// What of it is not here.
+    pub elsewhere: Elsewhere,
+    /// Keeps in the store what the build uses.
+    pub lease: &'a Lease,
     /// Images by the names that the Containerfile has for them.
     pub images: BTreeMap<String, Image>,
     /// Stages that can be built upon.
@@ -93,7 +97,32 @@ impl Session<'_> {
         if state.parts.is_empty() {
             return Ok(None);
         }
-        Ok(Some(state.snapshot(&self.env.store, self.env.via)?.peek()?))
+        Ok(Some(self.snapshot(state)?.peek()?))
+    }
+
+    /// The layers of an image under construction, to be mounted.
+    ///
+    /// # Errors
+    /// [`StepError::Lost`] when one of them cannot be had.
+    pub fn snapshot(&self, state: &State) -> Result<Snapshot, StepError> {
+        self.bring(state)?;
+        state.snapshot(&self.env.store, self.env.via)
+    }
+
+    /// Brings those layers of results into the store that are elsewhere.
+    ///
+    /// # Errors
+    /// [`StepError::Lost`] when one of them cannot be had.
+    pub fn bring(&self, state: &State) -> Result<(), StepError> {
+        let store = &self.env.store;
+        let mut wanted: Vec<Wanted> = state.parts.iter().filter_map(|part| part.missing(store)).collect();
+        // What a base image lacks no step makes; its archives may be gone, and are not needed.
+        wanted.retain(|(diff_id, _)| !self.images.values().any(|image| image.layers.contains(diff_id)));
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let lost = self.elsewhere.fetch(store, self.form, self.options, self.lease, &wanted)?;
+        if lost.is_empty() { Ok(()) } else { Err(StepError::Lost(lost)) }
     }
 
     /// The value of a secret; none if the user gives none.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lay_store::{Digest, Lease};
+use lay_store::Digest;
 
 use super::keep::keep_all;
 use super::{Event, How, Session};
@@ -93,7 +93,6 @@ impl Begun {
         mut self,
         session: &Session<'_>,
         planned: &PlannedStage<'_>,
-        lease: &Lease,
         workplace: &mut Workplace,
         tell: &mut dyn FnMut(&Event),
     ) -> bool {
@@ -103,7 +102,7 @@ impl Begun {
         let mut stage = self.stage(session, planned, Some(workplace), tell);
         let well = rest(&mut stage, planned, &all, (done, triggers.len()));
         stage.state.scope = stage.scope.save();
-        keep_all(stage, lease, well) && well
+        keep_all(stage, well) && well
     }
 
     fn stage<'a>(
@@ -173,6 +172,10 @@ fn rest(
         let start = Instant::now();
         let outcome = match stage.step(index + 1, step) {
             Ok(outcome) => outcome,
+            Err(StepError::Lost(layers)) => {
+                (stage.tell)(&Event::Lost { stage: stage.index, layers });
+                return false;
+            }
             Err(error) => {
                 let text = if index < triggers { planned.text } else { step.text };
                 let event = failed(session, planned.index, index + 1, text, &error, &stage.state);

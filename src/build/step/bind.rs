@@ -120,7 +120,7 @@ impl Stage<'_> {
             Origin::Image(name) => self.session.image_state(name)?,
             _ => self.state.clone(),
         };
-        let snapshot = state.snapshot(&self.session.env.store, self.session.env.via)?;
+        let snapshot = self.session.snapshot(&state)?;
         Ok(Bind { host_path: None, is_directory: true, snapshot, path, _packed: None })
     }
 

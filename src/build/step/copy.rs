@@ -182,8 +182,9 @@ impl Stage<'_> {
             return None;
         }
         let chain = self.chain(&prepared.inputs)?;
-        let made = self.session.cache.find(&prepared.inputs.alias_key(chain)?)?;
-        self.is_there(&made).then(|| self.reuse(number, prepared.inputs.clone(), made, &prepared.by))
+        let key = prepared.inputs.alias_key(chain)?;
+        let made = self.session.cache.find(&key).find(|made| self.may_be_had(made));
+        made.map(|made| self.reuse(number, prepared.inputs.clone(), made, &prepared.by))
     }
 
     /// Looks the copy up, or carries it out.

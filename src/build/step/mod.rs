@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use lay_store::Digest;
 
-use super::cache::{Inputs, Made, StepRecord};
+use super::cache::{Inputs, Made, StepRecord, is_here};
 use super::containerfile::{Kind, Word};
 use super::copy::{Digests, Root, Tree};
 use super::error::StepError;
@@ -123,13 +123,17 @@ impl<'a> Stage<'a> {
 
     /// The tree that an origin stands for.
     fn origin(&self, origin: &Origin) -> Result<Option<Arc<Root>>, StepError> {
-        let (state, name) = match origin {
+        match origin {
             Origin::Context => return self.session.context_root().map(Some),
             Origin::Scratch | Origin::None => return Ok(None),
+            _ => self.in_earnest()?,
+        }
+        let (state, name) = match origin {
             Origin::Stage(index) => {
                 (self.session.stage(*index)?, format!("stage {}", self.session.stage_name(*index)))
             }
             Origin::Image(name) => (self.session.image_state(name)?, format!("image {name}")),
+            Origin::Context | Origin::Scratch | Origin::None => return Ok(None),
         };
         let files = self.session.files(&state)?;
         files.map(|files| Root::of_files(&files, name).map(Arc::new)).transpose()
@@ -152,14 +156,14 @@ impl<'a> Stage<'a> {
             return None;
         }
         let chain = self.chain(inputs)?;
-        let made = self.session.cache.find(&inputs.key(chain))?;
-        self.is_there(&made).then_some(made)
+        self.session.cache.find(&inputs.key(chain)).find(|made| self.may_be_had(made))
     }
 
-    /// The cache is derived: a layer that is gone makes a record worthless.
-    fn is_there(&self, made: &Made) -> bool {
-        let store = &self.session.env.store;
-        made.layer.is_none_or(|(diff_id, _)| store.layer(&diff_id).is_some() && store.has_blob(&diff_id))
+    /// A layer that is not here is looked for only when a build needs what is in it. One that was looked for in vain makes a
+    /// record worthless.
+    fn may_be_had(&self, made: &Made) -> bool {
+        let (elsewhere, store) = (&self.session.elsewhere, &self.session.env.store);
+        made.layer.is_none_or(|(diff_id, _)| !elsewhere.is_lost(&diff_id) || is_here(store, &diff_id))
     }
 
     fn chain(&self, inputs: &Inputs) -> Option<Digest> {

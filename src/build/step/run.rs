@@ -171,7 +171,7 @@ impl Stage<'_> {
 
     /// The layers so far, and the mount points that they lack.
     pub(super) fn layers_with_points(&self, mounts: &Mounts) -> Result<Snapshot, StepError> {
-        let mut layers = self.state.snapshot(&self.session.env.store, self.session.env.via)?;
+        let mut layers = self.session.snapshot(&self.state)?;
         let root: Option<Root> = self.root()?;
         let dir: &Path = &self.dir()?.join("points");
         layers.layers.extend(points::make(root.as_ref(), dir, &mounts.points, self.state.epoch)?);

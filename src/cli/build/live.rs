@@ -125,7 +125,7 @@ impl Progress for Live {
                     .filter(|line| !line.is_empty())
                     .for_each(|line| self.say(&format!("    {line}")));
             }
-            Event::Finished { .. } => {}
+            Event::Lost { .. } | Event::Finished { .. } => {}
         }
     }
 

@@ -80,7 +80,7 @@ impl Progress for Plain {
                 self.rest(*stage, *number);
                 say(&format!("#{id} FAILED"));
             }
-            Event::Finished { .. } => {}
+            Event::Lost { .. } | Event::Finished { .. } => {}
         }
     }
 }

@@ -78,15 +78,16 @@ pub fn pull(
         None => Platform::host(),
     };
     let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
-    let pull = Pull { store, reference, options, progress, wanted, lease, sessions, named: true };
+    let pull = Pull { store, reference, options, progress, wanted, lease, sessions, whole: true };
     pull.run()
 }
 
-/// Gets an image into the store without naming it there: its manifest, and the lease that keeps it.
+/// Gets manifest and configuration of an image into the store, without its layers and without naming it there: its manifest,
+/// and the lease that keeps both.
 ///
 /// # Errors
 /// As [`pull`].
-pub fn fetch(
+pub fn documents(
     store: &Store,
     reference: &Reference,
     options: &PullOptions,
@@ -97,9 +98,38 @@ pub fn fetch(
         None => Platform::host(),
     };
     let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
-    let pull = Pull { store, reference, options, progress, wanted, lease, sessions, named: false };
+    let pull = Pull { store, reference, options, progress, wanted, lease, sessions, whole: false };
     let pulled = pull.run()?;
     Ok((pulled.manifest, pull.lease))
+}
+
+/// Gets single layers of an image into the store, each by the descriptor of its blob and its diff id; gives those that could
+/// not be had, and why. Threads are used inside, and are gone when this returns.
+///
+/// # Errors
+/// When none can be tried.
+pub fn layers(
+    store: &Store,
+    reference: &Reference,
+    options: &PullOptions,
+    wanted: &[(Descriptor, Digest)],
+) -> Result<Vec<(Digest, Error)>, Error> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)?;
+    let one = async |(blob, diff_id): &(Descriptor, Digest)| {
+        let got = match Target::of(blob) {
+            Ok(blob) => fetch_layer(store, reference, options, blob, *diff_id).await,
+            Err(problem) => {
+                let (registry, what) = (reference.registry().to_owned(), format!("layer {diff_id}"));
+                Err(Error::Manifest { registry, what, problem })
+            }
+        };
+        got.err().map(|error| (*diff_id, error))
+    };
+    runtime.block_on(async {
+        let tried = stream::iter(wanted).map(one).buffer_unordered(options.parallel.max(1));
+        Ok(tried.filter_map(async |failed| failed).collect().await)
+    })
 }
 
 /// Gets one layer of an image that was pulled before: its blob, and its mountable form if that is not there.
@@ -113,7 +143,7 @@ pub(super) async fn fetch_layer(
     let (lease, sessions) = (store.lease()?, sessions(reference, &options.access)?);
     lease.protect([blob.digest, diff_id])?;
     let wanted = Platform::host();
-    let pull = Pull { store, reference, options, progress: &(), wanted, lease, sessions, named: true };
+    let pull = Pull { store, reference, options, progress: &(), wanted, lease, sessions, whole: true };
     pull.ensure_layer(resolve::LayerPlan { blob, diff_id }, 0).await.map(drop)
 }
 
@@ -138,8 +168,8 @@ struct Pull<'a> {
     lease: Lease,
     /// The mirrors and the registry, in the order in which they are asked.
     sessions: Vec<Session>,
-    /// The image gets its name when all of it is there.
-    named: bool,
+    /// The layers come too, and the image gets its name when all of it is there.
+    whole: bool,
 }
 
 impl Pull<'_> {
@@ -158,8 +188,8 @@ impl Pull<'_> {
             runtime.block_on(async {
                 let found = self.resolve(local.as_ref()).await?;
                 let fetched = match &found {
-                    resolve::Found::Local => false,
-                    resolve::Found::Remote(image) => self.fetch_layers(image).await?,
+                    resolve::Found::Remote(image) if self.whole => self.fetch_layers(image).await?,
+                    _ => false,
                 };
                 Ok::<_, Error>((found, fetched))
             })?
@@ -196,7 +226,7 @@ impl Pull<'_> {
             (PULLED_FROM.to_owned(), self.reference.canonical()),
         ];
         manifest.set_annotations(Some(annotations.into()));
-        if self.named {
+        if self.whole {
             self.store.tag(&name, manifest.clone())?;
         }
         Ok(Pulled { name, manifest, pulled_digest: image.pulled, up_to_date })

@@ -1,7 +1,6 @@
 //! What there is to push: manifests and indexes of the store, and the blobs that they name.
 
 use std::collections::HashSet;
-use std::str::FromStr;
 
 use lay_store::{Digest, Lease, Store};
 use oci_spec::image::Descriptor;
@@ -45,14 +44,12 @@ pub(super) fn read(
     source: &Descriptor,
     wanted: Option<&Platform>,
 ) -> Result<Node, Error> {
-    let text = source.digest().to_string();
-    let digest = Digest::from_str(&text).map_err(|_| Error::Manifest {
+    let target = Target::of(source).map_err(|problem| Error::Manifest {
         registry: String::new(),
-        what: text.clone(),
-        problem: ManifestError::Digest(text),
+        what: source.digest().to_string(),
+        problem,
     })?;
-    let media_type = source.media_type().to_string();
-    node(store, lease, Target { media_type, digest, size: source.size(), urls: Vec::new() }, wanted, 0)
+    node(store, lease, target, wanted, 0)
 }
 
 fn node(
