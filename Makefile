@@ -35,7 +35,8 @@ demo:
 # Measures lay beside docker, BuildKit, podman, buildah, containerd and runc where they are installed.
 bench:
 	scripts/install-deps bench
-	cargo build --release --bins --example floor
+	cargo build --release --bins --examples
+	benches/network
 	benches/run
 	benches/build
 

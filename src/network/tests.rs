@@ -452,53 +452,6 @@ fn refuses_what_is_not_its_own() {
     });
 }
 
-/// Median of the sums, and the parts of that one.
-fn median<const N: usize>(mut times: Vec<[Duration; N]>) -> (Duration, [Duration; N]) {
-    times.sort_by_key(|t| t.iter().sum::<Duration>());
-    let median = times[times.len() / 2];
-    (median.iter().sum(), median)
-}
-
-#[test]
-fn takes_little_time() {
-    isolated(|| {
-        let bridge = bridge();
-        ensure_bridge(&bridge).unwrap();
-        for ports in [&[][..], &["18080:80"]] {
-            let one = endpoint(&bridge, 2, ports);
-            let round = |ends: bool| {
-                let netns = namespace();
-                let start = Instant::now();
-                ensure_bridge(&bridge).unwrap();
-                attach(netns.as_fd(), &one, None).unwrap();
-                let attached = start.elapsed();
-                let published = publish(&one).unwrap();
-                let open = start.elapsed();
-                if ends {
-                    drop(netns);
-                    let freed = unpublish(&one).unwrap();
-                    let closed = start.elapsed();
-                    // Time for the kernel, as the rest of the way down takes it.
-                    drop(freed);
-                    thread::sleep(Duration::from_millis(100));
-                    return [attached, open - attached, closed - open];
-                }
-                detach(None, &one).unwrap();
-                drop(published);
-                [attached, open - attached, start.elapsed() - open]
-            };
-            let (ended, parts) = median((0..10).map(|_| round(true)).collect());
-            eprintln!("{ports:?}: attach, publish, unpublish: {parts:?}");
-            let (live, parts) = median((0..10).map(|_| round(false)).collect());
-            eprintln!("{ports:?}: attach, publish, detach: {parts:?}");
-            assert!(
-                ended < Duration::from_millis(10) && live < Duration::from_millis(200),
-                "{ended:?} {live:?}"
-            );
-        }
-    });
-}
-
 #[test]
 fn the_kernel_removes_the_link_of_an_ended_namespace() {
     isolated(|| {
