@@ -11,7 +11,7 @@ mod save;
 
 pub use change::Changes;
 pub use commit::{Commit, commit, import};
-pub use find::{find, load, of_manifest};
+pub use find::{find, find_for, load, of_manifest};
 pub use list::{HistoryEntry, Listed, history, list};
 pub use load::{Source, load_archive, read_layout};
 pub use remove::{Claim, Removal, Removed, remove};
