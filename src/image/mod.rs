@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// An instruction of `--change` makes no sense.
     #[error(
-        "invalid change '{0}': expected CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR and a value"
+        "invalid change '{0}': expected CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR and a value"
     )]
     Change(String),
     /// A compressed layer is not kept.
