@@ -29,8 +29,8 @@ impl History {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let format = Format::parse(self.format.as_deref())?;
-        let image =
-            image::find(&context.store()?, &self.image).tried(|| format!("cannot show {}", self.image))?;
+        let store = context.store()?;
+        let image = image::find(&store, &self.image).tried(|| format!("cannot show {}", self.image))?;
         let columns = [
             ("CREATED", "CreatedSince"),
             ("CREATED BY", "CreatedBy"),
@@ -46,7 +46,7 @@ impl History {
                 "Comment": entry.comment,
             })
         };
-        let objects: Vec<Value> = image::history(&image).iter().map(row).collect();
+        let objects: Vec<Value> = image::history(&store, &image).iter().map(row).collect();
         rows(&format, &columns, &objects)?;
         Ok(0)
     }

@@ -14,8 +14,18 @@ impl Changes {
     /// # Errors
     /// [`Error::Change`].
     pub fn parse(texts: &[String]) -> Result<Changes, Error> {
-        let known =
-            ["CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"];
+        let known = [
+            "CMD",
+            "ENTRYPOINT",
+            "ENV",
+            "EXPOSE",
+            "LABEL",
+            "ONBUILD",
+            "STOPSIGNAL",
+            "USER",
+            "VOLUME",
+            "WORKDIR",
+        ];
         let parse = |text: &String| {
             let (name, value) = text.trim().split_once(char::is_whitespace).unwrap_or((text, ""));
             let (name, value) = (name.to_ascii_uppercase(), value.trim().to_string());
@@ -37,7 +47,13 @@ impl Changes {
                 "WORKDIR" => drop(config.insert("WorkingDir".into(), json!(value))),
                 "STOPSIGNAL" => drop(config.insert("StopSignal".into(), json!(value))),
                 "ENV" => environment(config, value),
-                "LABEL" => pairs(value).for_each(|(k, v)| set(config, "Labels", k, json!(v))),
+                "LABEL" => {
+                    pairs(value).iter().for_each(|(name, value)| set(config, "Labels", name, json!(value)));
+                }
+                "ONBUILD" => match config.entry("OnBuild").or_insert_with(|| json!([])) {
+                    Value::Array(triggers) => triggers.push(json!(value)),
+                    other => *other = json!([value]),
+                },
                 "EXPOSE" => value.split_whitespace().for_each(|port| {
                     let port = if port.contains('/') { port.to_string() } else { format!("{port}/tcp") };
                     set(config, "ExposedPorts", &port, json!({}));
@@ -60,18 +76,48 @@ fn list(text: &str) -> Vec<String> {
     serde_json::from_str(text).unwrap_or_else(|_| text.split_whitespace().map(str::to_string).collect())
 }
 
-/// `A=b C=d`, or `A b` in the old form.
-fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    let old = text.split_once(char::is_whitespace).filter(|(name, _)| !name.contains('='));
-    let new = text.split_whitespace().filter(move |_| old.is_none()).filter_map(|pair| pair.split_once('='));
-    old.into_iter().chain(new.map(|(name, value)| (name, value.trim_matches('"'))))
+/// `A=b C="d e"`, or `A b` in the old form.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    if let Some((name, value)) = text.split_once(char::is_whitespace).filter(|(name, _)| !name.contains('='))
+    {
+        return vec![(name.to_string(), words(value.trim()).join(" "))];
+    }
+    let pair = |word: String| word.split_once('=').map(|(name, value)| (name.to_string(), value.to_string()));
+    words(text).into_iter().filter_map(pair).collect()
+}
+
+/// Words, without the quotes and backslashes that hold them together.
+fn words(text: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match (char, quote) {
+            (' ' | '\t', None) => words.extend(word.take()),
+            ('"' | '\'', None) => {
+                quote = Some(char);
+                word.get_or_insert_default();
+            }
+            (end, Some(begin)) if end == begin => quote = None,
+            // Between apostrophes a backslash is one.
+            ('\\', None | Some('"')) => {
+                let next = chars.next();
+                let kept = quote.is_some() && !matches!(next, Some('"' | '\\' | '$'));
+                let word = word.get_or_insert_default();
+                word.extend(kept.then_some('\\'));
+                word.extend(next);
+            }
+            _ => word.get_or_insert_default().push(char),
+        }
+    }
+    words.extend(word);
+    words
 }
 
 fn environment(config: &mut Map<String, Value>, text: &str) {
     let entry = config.entry("Env").or_insert_with(|| json!([]));
     let mut all: Vec<String> = serde_json::from_value(entry.clone()).unwrap_or_default();
     for (name, value) in pairs(text) {
-        all.retain(|e| e.split_once('=').is_none_or(|(n, _)| n != name));
+        all.retain(|e| e.split_once('=').is_none_or(|(n, _)| n != name.as_str()));
         all.push(format!("{name}={value}"));
     }
     *entry = json!(all);
@@ -96,6 +142,10 @@ mod tests {
             "entrypoint run it",
             "ENV A=1 B=2",
             "ENV A three words",
+            r#"ENV C="d e" D='f "g' E=h\ i F="a\"b\c" G="#,
+            r#"LABEL a.b="c d" e=f"#,
+            "ONBUILD RUN make",
+            "ONBUILD COPY . .",
             "EXPOSE 80 53/udp",
             "LABEL k=v",
             "VOLUME /data",
@@ -105,8 +155,9 @@ mod tests {
         changes.apply(&mut config);
         let expected = json!({
             "Cmd": ["a", "b"], "Entrypoint": ["/bin/sh", "-c", "run it"],
-            "Env": ["PATH=/bin", "B=2", "A=three words"],
-            "ExposedPorts": {"80/tcp": {}, "53/udp": {}}, "Labels": {"k": "v"}, "Volumes": {"/data": {}},
+            "Env": ["PATH=/bin", "B=2", "A=three words", "C=d e", "D=f \"g", "E=h i", "F=a\"b\\c", "G="],
+            "ExposedPorts": {"80/tcp": {}, "53/udp": {}}, "Volumes": {"/data": {}},
+            "Labels": {"a.b": "c d", "e": "f", "k": "v"}, "OnBuild": ["RUN make", "COPY . ."],
         });
         assert_eq!(Value::Object(config), expected);
         for bad in ["RUN x", "CMD", ""] {

@@ -19,24 +19,36 @@ const DEPTH_MAX: usize = 4;
 /// # Errors
 /// [`Error::NotFound`] when nothing matches, [`Error::Ambiguous`] when an id prefix matches several images.
 pub fn find(store: &Store, name: &str) -> Result<Image, Error> {
+    find_for(store, name, &Platform::host())
+}
+
+/// As [`find`]; of a list of images, the one for this platform.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_for(store: &Store, name: &str, platform: &Platform) -> Result<Image, Error> {
     let hex = name.strip_prefix("sha256:").unwrap_or(name);
     let is_id = hex.len() >= MIN_ID && hex.len() <= 64 && hex.bytes().all(|b| b.is_ascii_hexdigit());
     if !name.starts_with("sha256:")
-        && let Some(image) = find_reference(store, name, is_id)?
+        && let Some(image) = find_reference(store, (name, platform), is_id)?
     {
         return Ok(image);
     }
     if is_id { find_id(store, name, hex) } else { Err(Error::NotFound(name.to_string())) }
 }
 
-fn find_reference(store: &Store, name: &str, is_id: bool) -> Result<Option<Image>, Error> {
+fn find_reference(
+    store: &Store,
+    (name, platform): (&str, &Platform),
+    is_id: bool,
+) -> Result<Option<Image>, Error> {
     let reference = match Reference::parse(name) {
         Ok(reference) => reference,
         Err(_) if is_id => return Ok(None),
         Err(e) => return Err(Error::Reference { reference: name.to_string(), reason: e.to_string() }),
     };
     if let Some(descriptor) = store.find(&reference.familiar())? {
-        return load(store, Some(reference.familiar()), descriptor).map(Some);
+        return load_for(store, Some(reference.familiar()), descriptor, platform).map(Some);
     }
     match reference.digest() {
         Some(digest) => find_digest(store, &reference, digest),
@@ -101,7 +113,16 @@ pub fn of_manifest(store: &Store, manifest: &Digest) -> Result<Image, Error> {
 /// # Errors
 /// When either is missing, damaged, or not what the OCI image specification says.
 pub fn load(store: &Store, name: Option<String>, descriptor: Descriptor) -> Result<Image, Error> {
-    let (manifest_descriptor, bytes) = manifest_of(store, &descriptor, 0)?;
+    load_for(store, name, descriptor, &Platform::host())
+}
+
+fn load_for(
+    store: &Store,
+    name: Option<String>,
+    descriptor: Descriptor,
+    platform: &Platform,
+) -> Result<Image, Error> {
+    let (manifest_descriptor, bytes) = manifest_of(store, &descriptor, platform, 0)?;
     let manifest_digest = digest_of(manifest_descriptor.digest().as_ref(), None)?;
     let manifest: ImageManifest = document(&bytes, manifest_digest, "manifest")?;
     let id = digest_of(manifest.config().digest().as_ref(), Some(manifest_digest))?;
@@ -114,8 +135,13 @@ pub fn load(store: &Store, name: Option<String>, descriptor: Descriptor) -> Resu
     Ok(Image { name, descriptor, manifest, manifest_descriptor, id, config, raw_config, blobs, layers })
 }
 
-/// Goes from an index to the manifest that runs here.
-fn manifest_of(store: &Store, descriptor: &Descriptor, depth: usize) -> Result<(Descriptor, Vec<u8>), Error> {
+/// Goes from an index to the manifest that fits best.
+fn manifest_of(
+    store: &Store,
+    descriptor: &Descriptor,
+    platform: &Platform,
+    depth: usize,
+) -> Result<(Descriptor, Vec<u8>), Error> {
     let digest = digest_of(descriptor.digest().as_ref(), None)?;
     let bytes = store.read_blob(&digest, MAX_DOCUMENT)?;
     if !super::index::is_index(descriptor.media_type()) || depth > DEPTH_MAX {
@@ -123,13 +149,13 @@ fn manifest_of(store: &Store, descriptor: &Descriptor, depth: usize) -> Result<(
     }
     let index: ImageIndex = document(&bytes, digest, "list of images")?;
     let fitness = |entry: &&Descriptor| {
-        let platform = entry.platform().as_ref()?;
-        let variant = platform.variant().as_deref();
-        let theirs = Platform::new(&platform.os().to_string(), &platform.architecture().to_string(), variant);
-        Platform::host().fitness(&theirs)
+        let own = entry.platform().as_ref()?;
+        let variant = own.variant().as_deref();
+        let theirs = Platform::new(&own.os().to_string(), &own.architecture().to_string(), variant);
+        platform.fitness(&theirs)
     };
     let best = index.manifests().iter().rev().max_by_key(fitness).ok_or(Error::EmptyIndex(digest))?;
-    manifest_of(store, best, depth + 1)
+    manifest_of(store, best, platform, depth + 1)
 }
 
 fn document<T: DeserializeOwned>(bytes: &[u8], subject: Digest, what: &'static str) -> Result<T, Error> {

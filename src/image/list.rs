@@ -1,8 +1,10 @@
 //! What `lay images` and `lay history` show.
 
-use lay_store::Store;
+use lay_store::{Digest, Store};
+use oci_spec::image::Descriptor;
 
 use super::{Error, Image, load};
+use crate::layer::Compression;
 
 /// One row of `lay images`.
 #[derive(Clone, Debug)]
@@ -45,15 +47,21 @@ pub struct HistoryEntry {
     pub created: Option<String>,
     /// The instruction.
     pub created_by: String,
-    /// Compressed bytes of the layer that it made; none for steps without a layer.
+    /// Bytes of the layer that it made, not compressed if that is known; none for steps without a layer.
     pub size: Option<u64>,
     /// The builder's comment.
     pub comment: String,
 }
 
 /// The steps that made an image. Layers of which the configuration tells nothing are listed all the same.
-pub fn history(image: &Image) -> Vec<HistoryEntry> {
-    let mut sizes = image.blobs.iter().map(|b| b.size());
+pub fn history(store: &Store, image: &Image) -> Vec<HistoryEntry> {
+    let size = |(blob, diff_id): (&Descriptor, &Digest)| match Compression::of_media_type(
+        blob.media_type().as_ref(),
+    ) {
+        Some(Compression::Plain) => blob.size(),
+        _ => store.layer_size(diff_id).unwrap_or(blob.size()),
+    };
+    let mut sizes = image.blobs.iter().zip(&image.layers).map(size);
     let mut rows: Vec<HistoryEntry> = image
         .config
         .history()

@@ -11,7 +11,7 @@ mod save;
 
 pub use change::Changes;
 pub use commit::{Commit, commit, import};
-pub use find::{find, load, of_manifest};
+pub use find::{find, find_for, load, of_manifest};
 pub use list::{HistoryEntry, Listed, history, list};
 pub use load::{Source, load_archive, read_layer, read_layout};
 pub use remove::{Claim, Removal, Removed, remove};
@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// An instruction of `--change` makes no sense.
     #[error(
-        "invalid change '{0}': expected CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME or WORKDIR and a value"
+        "invalid change '{0}': expected CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME or WORKDIR and a value"
     )]
     Change(String),
     /// A compressed layer is not kept.

@@ -98,8 +98,9 @@ fn unusual_files_that_are_fine() {
         plain
     );
     // So many instructions are more than an image can tell of.
-    let words = b"LABEL key=a-value-with-some-length\n".repeat(99_999);
-    std::fs::write(format!("{dir}/Containerfile"), [b"FROM busybox\n".as_slice(), &words].concat()).unwrap();
+    let pair = |i: u32| format!("LABEL key=a-value-with-some-length\nENV VARIABLE{i}=a-value\n");
+    let file: String = std::iter::once("FROM busybox\n".to_owned()).chain((0..50_000).map(pair)).collect();
+    std::fs::write(format!("{dir}/Containerfile"), file).unwrap();
     lay.run(&["build", "-q", "-t", "never", dir]).fails(1, "too many instructions");
     is_clean(&lay);
 }

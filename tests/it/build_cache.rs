@@ -283,6 +283,12 @@ fn why_a_step_was_carried_out_is_explained() {
     std::fs::write(dir.join("Containerfile"), text).unwrap();
     assert_eq!(why(&["--build-arg", "WHO=you"])[0], "the instruction changed");
     assert!(why(&["--no-cache"]).iter().all(|why| why == "--no-cache"));
+    // Files are called what they are here, not what they become.
+    let file = "FROM busybox\nCOPY files/b /there\nADD files /elsewhere/\n";
+    std::fs::write(dir.join("Containerfile"), file).unwrap();
+    why(&[]);
+    std::fs::write(dir.join("files/b"), "a third\n").unwrap();
+    assert_eq!(why(&[]), ["files/b changed", "files/b changed"]);
     lay.assert_clean();
 }
 

@@ -164,6 +164,27 @@ fn a_base_without_path_gets_docker_s() {
 }
 
 #[test]
+fn a_list_of_images_is_a_base_for_each_of_its_platforms() {
+    let lay = Lay::new();
+    // Nobody listens there, so it has to come from the store.
+    let name = |tag: &str| format!("127.0.0.1:1/list:{tag}");
+    for arch in ["amd64", "arm64"] {
+        let file = format!("FROM scratch\nLABEL made.for={arch}\nCOPY Containerfile /\n");
+        build(&lay, &file, &["-t", &name(arch), "--platform", &format!("linux/{arch}")]).expect(0);
+    }
+    lay.ok(&["manifest", "create", &name("all"), &name("amd64"), &name("arm64")]);
+    let file = format!("FROM {}\nENV built=1\n", name("all"));
+    for arch in ["arm64", "amd64"] {
+        build(&lay, &file, &["-t", "built", "--platform", &format!("linux/{arch}")]).expect(0);
+        let about = "{{.Architecture}} {{json .Config.Labels}}";
+        assert_eq!(lay.ok(&["inspect", "-f", about, "built"]), format!("{arch} {{\"made.for\":\"{arch}\"}}"));
+    }
+    let list = lay.ok(&["manifest", "inspect", &name("all")]);
+    assert_eq!(list.matches("\"architecture\"").count(), 2, "the list is what it was: {list}");
+    build(&lay, &file, &["--platform", "linux/riscv64"]).fails(1, "127.0.0.1:1");
+}
+
+#[test]
 fn what_cannot_be_had_is_told_as_it_is() {
     let lay = Lay::new();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -42,6 +42,10 @@ fn an_image_is_inspected_and_its_history_shown() {
     let id = image["Id"].as_str().unwrap();
     assert_eq!(lay.ok(&["inspect", "-f", "{{.Id}}", &id[7..19]]), id, "by a part of its id");
     assert!(lay.ok(&["history", "configured"]).contains("made by a test"));
+    // One layer is the whole image, whatever it took to travel.
+    let size = lay.ok(&["images", "--format", "{{.Size}}", "configured"]);
+    let steps = lay.ok(&["history", "--format", "{{.Size}}", "configured"]);
+    assert!(steps.lines().any(|step| step == size), "{size} is not in: {steps}");
     lay.run(&["inspect", "nothing"]).fails(1, "no such container or image");
 }
 

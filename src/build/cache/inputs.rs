@@ -61,7 +61,8 @@ impl Inputs {
         self.add("files", &summary.digest().to_string());
         if summary.entries.len() <= MAX_FILES {
             let short = |digest: &Digest| digest.hex().chars().take(12).collect();
-            self.files = summary.entries.iter().map(|(path, digest)| (path.clone(), short(digest))).collect();
+            let named = summary.names.iter().zip(&summary.entries);
+            self.files = named.map(|(name, (_, digest))| (name.clone(), short(digest))).collect();
         }
     }
 

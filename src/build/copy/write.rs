@@ -19,6 +19,8 @@ use crate::layer::entry::{Entry, Kind};
 pub struct Summary {
     /// Each entry and what it holds: path and a digest over the rest.
     pub entries: Vec<(String, Digest)>,
+    /// What each is called where it comes from, as far as it has a name there.
+    pub names: Vec<String>,
 }
 
 impl Summary {
@@ -45,6 +47,10 @@ pub fn summarize(tree: &Tree<'_>, digests: &Digests) -> Option<Summary> {
         };
         let Node { kind, mode, owner, xattrs, size, .. } = node;
         let text = format!("{kind:?} {mode:o} {owner:?} {xattrs:?} {size} {content:?}");
+        summary.names.push(match &node.content {
+            Content::File(_, from, _) => from.display().to_string(),
+            _ => shown(path),
+        });
         summary.entries.push((shown(path), Digest::of(text.as_bytes())));
     }
     Some(summary)

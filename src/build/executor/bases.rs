@@ -87,7 +87,7 @@ fn find_one(
 ) -> Result<Image, String> {
     let Need { name, platform, .. } = *need;
     if !options.pull {
-        match image::find(&env.store, name) {
+        match image::find_for(&env.store, name, platform) {
             Ok(image) if fits(&image, platform) => return Ok(image),
             Ok(_) | Err(image::Error::NotFound(_)) => {}
             Err(error) => return Err(crate::error::chain(&error)),
@@ -103,7 +103,7 @@ fn find_one(
     };
     registry::pull(&env.store, &reference, &pull, &())
         .map_err(|e| format!("cannot pull {}: {}", reference.familiar(), crate::error::chain(&e)))?;
-    image::find(&env.store, name).map_err(|e| crate::error::chain(&e))
+    image::find_for(&env.store, name, platform).map_err(|e| crate::error::chain(&e))
 }
 
 /// Whether an image can serve for a platform.

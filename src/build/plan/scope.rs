@@ -190,9 +190,9 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// Carries out one pair of `ENV`, expanded before any pair of the instruction is set.
-    pub fn set_env(&mut self, name: String, value: String) {
-        self.env.insert(name, value);
+    /// Carries out one pair of `ENV`, expanded before any pair of the instruction is set; whether it is a new one.
+    pub fn set_env(&mut self, name: String, value: String) -> bool {
+        self.env.insert(name, value).is_none()
     }
 
     /// Whether a name is declared or set, with a value or without.

@@ -181,7 +181,9 @@ fn scope<'a>(plan: &'a Plan<'_>, env: &[(&str, &str)]) -> Scope<'a> {
                 };
                 let values: Vec<_> =
                     pairs.pairs.iter().map(|pair| (text(&pair.name), text(&pair.value))).collect();
-                values.into_iter().for_each(|(name, value)| scope.set_env(name, value));
+                for (name, value) in values {
+                    scope.set_env(name, value);
+                }
             }
             _ => {}
         }

@@ -106,22 +106,23 @@ impl Stage<'_> {
 
     fn env(&mut self, pairs: &Pairs) -> Result<(), StepError> {
         let pairs = self.pairs(pairs)?;
-        let mut list = self.state.list("Env").unwrap_or_default();
         let mut words = Vec::new();
+        // In place: a file may set a hundred thousand, and what is new need not be looked for.
+        let list = self.state.settings.entry("Env").or_insert_with(|| json!([]));
+        if !list.is_array() {
+            *list = json!([]);
+        }
         for (name, value) in pairs {
             if name.is_empty() {
                 return Err(self::value("ENV", name, "a variable needs a name"));
             }
             let entry = format!("{name}={value}");
-            let named = |other: &&mut String| other.split_once('=').is_some_and(|(other, _)| other == name);
-            match list.iter_mut().find(named) {
-                Some(old) => old.clone_from(&entry),
-                None => list.push(entry.clone()),
+            let is_new = self.scope.set_env(name.clone(), value);
+            if let Value::Array(list) = list {
+                put(list, &name, &entry, is_new);
             }
             words.push(entry);
-            self.scope.set_env(name, value);
         }
-        self.state.settings.insert("Env".into(), json!(list));
         self.state.note(&format!("ENV {}", words.join(" ")), true);
         Ok(())
     }
@@ -191,6 +192,17 @@ fn set(config: &mut Map<String, Value>, field: &str, key: &str, value: Value) {
     match entry.as_object_mut() {
         Some(object) => drop(object.insert(key.to_owned(), value)),
         None => *entry = json!({ key: value }),
+    }
+}
+
+/// Puts a variable in its old place, or at the end.
+fn put(list: &mut Vec<Value>, name: &str, entry: &str, is_new: bool) {
+    let named = |other: &&mut Value| {
+        other.as_str().and_then(|other| other.split_once('=')).is_some_and(|(other, _)| other == name)
+    };
+    match if is_new { None } else { list.iter_mut().find(named) } {
+        Some(old) => *old = json!(entry),
+        None => list.push(json!(entry)),
     }
 }
 
