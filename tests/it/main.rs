@@ -12,6 +12,7 @@ mod build_outputs;
 mod build_security;
 mod builds;
 mod copies;
+mod damage;
 mod durability;
 mod flags;
 mod forks;
