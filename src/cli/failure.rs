@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use crate::error::chain;
-use crate::{container, image};
+use crate::{container, image, snapshot};
 
 /// Why a command failed, for the user.
 #[derive(Debug)]
@@ -37,6 +37,11 @@ impl Failure {
     }
 }
 
+/// What to do about a damaged image.
+pub const DAMAGED: &str = "'lay check' tells more; 'lay pull' fetches an image again, 'lay rmi' removes it";
+
+const DAMAGED_LAYER: &str = "a layer may be damaged: 'lay check --repair' mends it";
+
 /// Says what was tried.
 pub trait Tried<T> {
     /// `what` is a clause such as `cannot pull centos:7`.
@@ -65,11 +70,24 @@ fn hint_for(cause: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = cause.downcast_ref::<container::Error>() {
         return match error {
             container::Error::NotFound(_) => Some("see 'lay ps -a'"),
+            // These pass for what is in them, which is no source of theirs then.
+            container::Error::Image(error) => hint_for(error),
+            container::Error::Store(error) => hint_for(error),
+            container::Error::Snapshot(snapshot::Error::Layer { .. }) => Some(DAMAGED_LAYER),
             _ => None,
         };
     }
-    if let Some(image::Error::NotFound(_)) = cause.downcast_ref() {
-        return Some("see 'lay images', or get it with 'lay pull'");
+    match cause.downcast_ref() {
+        Some(image::Error::NotFound(_)) => return Some("see 'lay images', or get it with 'lay pull'"),
+        Some(image::Error::Damaged { .. }) => return Some(DAMAGED),
+        Some(image::Error::DamagedBlob(_)) => {
+            return Some("'lay check --repair' takes it out, so that it can be pulled again");
+        }
+        Some(image::Error::Store(error)) => return hint_for(error),
+        _ => {}
+    }
+    if let Some(error) = cause.downcast_ref::<lay_store::Error>() {
+        return hint_for_store(error);
     }
     let io = cause.downcast_ref::<std::io::Error>()?;
     match io.kind() {
@@ -77,6 +95,22 @@ fn hint_for(cause: &(dyn Error + 'static)) -> Option<&'static str> {
         std::io::ErrorKind::PermissionDenied if !rustix::process::geteuid().is_root() => {
             Some("are you root?")
         }
+        // What the kernel says of a damaged file system.
+        _ if io.raw_os_error() == Some(libc::EUCLEAN) => Some(DAMAGED_LAYER),
+        _ => None,
+    }
+}
+
+fn hint_for_store(error: &lay_store::Error) -> Option<&'static str> {
+    const MENDED: Option<&str> = Some("'lay check --repair' mends it");
+    match error {
+        lay_store::Error::Json { path, .. } if path.ends_with("index.json") => MENDED,
+        lay_store::Error::Io { operation: "read", path, source } => match source.kind() {
+            std::io::ErrorKind::NotFound if path.ends_with("index.json") => MENDED,
+            std::io::ErrorKind::IsADirectory => MENDED,
+            _ => None,
+        },
+        lay_store::Error::Entry { .. } => Some("'lay check --repair' takes it out"),
         _ => None,
     }
 }

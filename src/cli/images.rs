@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::failure::{Failure, Tried};
+use super::failure::{DAMAGED, Failure, Tried};
 use super::filter::{Filters, fits, has_label};
 use super::human;
 use super::output::{Format, line, rows};
@@ -47,7 +47,12 @@ impl Images {
             match row {
                 Ok(listed) if self.wants(&listed, &filters) => shown.push(listed),
                 Ok(_) => {}
-                Err(error) => eprintln!("lay: {}", crate::error::chain(&error)),
+                Err(error @ image::Error::Damaged { .. }) => {
+                    eprintln!("lay: {} ({DAMAGED})", crate::error::chain(&error));
+                }
+                Err(error) => {
+                    eprintln!("lay: {} ('lay check --repair' takes it out)", crate::error::chain(&error))
+                }
             }
         }
         if self.quiet {

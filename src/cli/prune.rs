@@ -45,12 +45,22 @@ pub struct Prune {
     force: bool,
 }
 
+/// Says that blobs and layers stayed which may be an image's.
+pub fn warn_withheld(pruned: &Pruned) {
+    if pruned.withheld {
+        eprintln!(
+            "lay: blobs and layers are kept, since a damaged entry of index.json may mean any of them ('lay check --repair' takes it out)"
+        );
+    }
+}
+
 impl Prune {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;
         container::sweep(&env).tried(|| "cannot look after the containers".to_string())?;
         let (removed, pruned) = self.collect(&env, true)?;
+        warn_withheld(&pruned);
         tell("Would remove", &removed, &pruned)?;
         if self.dry_run {
             line(format!("Would reclaim: {}", human::size(bytes(&removed, &pruned), 3)))?;

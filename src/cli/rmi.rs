@@ -65,6 +65,7 @@ fn collect(env: &Environment) -> Result<(), Failure> {
     };
     let roots = || env.containers.roots();
     let tried = || "cannot free the image's layers".to_string();
-    env.store.prune(&options, roots).tried(tried)?;
+    let pruned = env.store.prune(&options, roots).tried(tried)?;
+    super::prune::warn_withheld(&pruned);
     sweep_kept_layers(env).tried(tried)
 }

@@ -256,8 +256,17 @@ pub enum Error {
     )]
     StoreOnOverlay(PathBuf),
     /// A layer of the image has no mountable form in the store.
-    #[error("layer {0} of the image is missing; pull the image again")]
+    #[error("layer {0} of the image is missing; 'lay check --repair' makes it again, or pull the image")]
     MissingLayer(lay_store::Digest),
+    /// The configuration of a container's image is missing or damaged.
+    #[error("the configuration of its image {image} cannot be read")]
+    ImageConfig {
+        /// The image as it was named.
+        image: String,
+        /// What is wrong with it.
+        #[source]
+        source: lay_store::Error,
+    },
     /// The supervisor ended before it said how the start went.
     #[error("the container's monitor ended unexpectedly; see 'lay logs {0}'")]
     Monitor(String),

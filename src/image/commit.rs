@@ -154,7 +154,7 @@ fn keep_layer(
     let written = plain.inner.into_inner().map_err(io::IntoInnerError::into_error);
     let mut file = written.map_err(Error::file("write in", &dir))?;
     lease.protect([digest])?;
-    if !store.has_blob(&digest) {
+    if !store.has_blob_of(&digest, size) {
         file.rewind().map_err(Error::file("read in", &dir))?;
         keep_blob(store, &mut file, &digest, size)?;
     }

@@ -2,11 +2,11 @@
 
 use std::str::FromStr;
 
-use lay_store::{Digest, Store};
+use lay_store::{Digest, Image as Entry, PULLED_DIGEST, Store};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde::de::DeserializeOwned;
 
-use super::{Error, Image, MAX_DOCUMENT};
+use super::{Error, Image, Listing, MAX_DOCUMENT};
 use crate::registry::{Platform, Reference};
 
 /// The shortest id prefix that is looked up as an id.
@@ -48,7 +48,8 @@ fn find_reference(
         Err(e) => return Err(Error::Reference { reference: name.to_string(), reason: e.to_string() }),
     };
     if let Some(descriptor) = store.find(&reference.familiar())? {
-        return load_for(store, Some(reference.familiar()), descriptor, platform).map(Some);
+        let entry = Entry { name: Some(reference.familiar()), descriptor };
+        return load_entry_for(store, entry, platform).map(Some);
     }
     match reference.digest() {
         Some(digest) => find_digest(store, &reference, digest),
@@ -60,15 +61,19 @@ fn find_reference(
 fn find_digest(store: &Store, reference: &Reference, digest: Digest) -> Result<Option<Image>, Error> {
     let repository = |r: &Reference| (r.registry().to_string(), r.repository().to_string());
     let wanted = repository(reference);
+    let text = digest.to_string();
     for entry in store.images()? {
-        let Some(name) = entry.name else { continue };
-        let same_repository = Reference::parse(&name).is_ok_and(|other| repository(&other) == wanted);
-        if !same_repository {
+        let Some(name) = &entry.name else { continue };
+        if !Reference::parse(name).is_ok_and(|other| repository(&other) == wanted) {
             continue;
         }
-        let image = load(store, Some(name), entry.descriptor)?;
-        if image.manifest == digest || image.pulled_digest() == Some(digest.to_string().as_str()) {
-            return Ok(Some(image));
+        match load_entry(store, entry) {
+            Ok(image) if image.manifest == digest || image.pulled_digest() == Some(&text) => {
+                return Ok(Some(image));
+            }
+            Err(error @ Error::Damaged { .. }) if error.digests().contains(&digest) => return Err(error),
+            Ok(_) | Err(Error::Damaged { .. } | Error::EmptyIndex(_)) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(None)
@@ -76,19 +81,62 @@ fn find_digest(store: &Store, reference: &Reference, digest: Digest) -> Result<O
 
 fn find_id(store: &Store, name: &str, hex: &str) -> Result<Image, Error> {
     let hex = hex.to_ascii_lowercase();
-    let mut found: Option<Image> = None;
+    let fits = |digest: &Digest| digest.hex().starts_with(&hex);
+    let (mut found, mut damaged): (Option<Image>, Option<Error>) = (None, None);
     for entry in store.images()? {
-        let image = load(store, entry.name, entry.descriptor)?;
-        if !image.id.hex().starts_with(&hex) && !image.manifest.hex().starts_with(&hex) {
-            continue;
-        }
-        match &found {
-            Some(other) if other.id != image.id => return Err(Error::Ambiguous(name.to_string())),
-            Some(_) => {}
-            None => found = Some(image),
+        match load_entry(store, entry) {
+            Ok(image) if fits(&image.id) || fits(&image.manifest) => match &found {
+                Some(other) if other.id != image.id => return Err(Error::Ambiguous(name.to_string())),
+                Some(_) => {}
+                None => found = Some(image),
+            },
+            Err(error @ Error::Damaged { .. }) if error.digests().iter().any(fits) => damaged = Some(error),
+            // What is wrong with others does not matter.
+            Ok(_) | Err(Error::Damaged { .. } | Error::EmptyIndex(_)) => {}
+            Err(error) => return Err(error),
         }
     }
-    found.ok_or_else(|| Error::NotFound(name.to_string()))
+    match (found, damaged) {
+        (Some(_), Some(_)) => Err(Error::Ambiguous(name.to_string())),
+        (Some(image), None) => Ok(image),
+        (None, damaged) => Err(damaged.unwrap_or_else(|| Error::NotFound(name.to_string()))),
+    }
+}
+
+/// The image of an entry of `index.json`.
+///
+/// # Errors
+/// [`Error::Damaged`] when it cannot be read, [`Error::EmptyIndex`].
+pub(super) fn load_entry(store: &Store, entry: Entry) -> Result<Image, Error> {
+    load_entry_for(store, entry, &Platform::host())
+}
+
+fn load_entry_for(store: &Store, entry: Entry, platform: &Platform) -> Result<Image, Error> {
+    load_for(store, entry.name.clone(), entry.descriptor.clone(), platform).map_err(|error| match error {
+        Error::EmptyIndex(_) => error,
+        error => Error::Damaged {
+            image: entry.name.clone().unwrap_or_else(|| entry.descriptor.digest().to_string()),
+            listed: Box::new(Listing { id: id_of(store, &entry.descriptor, platform), entry }),
+            source: Box::new(error),
+        },
+    })
+}
+
+/// The id of an image whose configuration may be damaged; none when its manifest is.
+fn id_of(store: &Store, descriptor: &Descriptor, platform: &Platform) -> Option<Digest> {
+    let (_, bytes) = manifest_of(store, descriptor, platform, 0).ok()?;
+    let manifest: ImageManifest = serde_json::from_slice(&bytes).ok()?;
+    manifest.config().digest().to_string().parse().ok()
+}
+
+impl Error {
+    /// By what a damaged image can still be found.
+    fn digests(&self) -> Vec<Digest> {
+        let Error::Damaged { listed, .. } = self else { return Vec::new() };
+        let pulled = listed.entry.descriptor.annotations().as_ref().and_then(|all| all.get(PULLED_DIGEST));
+        let texts = [Some(listed.entry.descriptor.digest().to_string()), pulled.cloned()];
+        texts.into_iter().flatten().filter_map(|text| text.parse().ok()).chain(listed.id).collect()
+    }
 }
 
 /// Reads an image by the digest of its manifest, whether it has a name or not.
@@ -98,7 +146,7 @@ fn find_id(store: &Store, name: &str, hex: &str) -> Result<Image, Error> {
 pub fn of_manifest(store: &Store, manifest: &Digest) -> Result<Image, Error> {
     for entry in store.images()? {
         if entry.descriptor.digest().to_string() == manifest.to_string() {
-            return load(store, entry.name, entry.descriptor);
+            return load_entry(store, entry);
         }
     }
     let size = store.blob_path(manifest).metadata().map_or(0, |m| m.len());

@@ -3,7 +3,8 @@
 use lay_store::{Digest, Store};
 use oci_spec::image::Descriptor;
 
-use super::{Error, Image, load};
+use super::find::load_entry;
+use super::{Error, Image};
 use crate::layer::Compression;
 
 /// One row of `lay images`.
@@ -22,12 +23,14 @@ pub struct Listed {
 pub fn list(store: &Store) -> Result<Vec<Result<Listed, Error>>, Error> {
     let mut rows = Vec::new();
     for entry in store.images()? {
-        match load(store, entry.name, entry.descriptor) {
+        match load_entry(store, entry) {
             // Nothing can be said of it; 'lay manifest ls' lists it.
             Err(Error::EmptyIndex(_)) => {}
             row => rows.push(row.map(|image| listed(store, image))),
         }
     }
+    let damaged = store.damaged_entries()?.into_iter();
+    rows.extend(damaged.map(|entry| Err(Error::Store(entry.into()))));
     let created = |row: &Result<Listed, Error>| {
         row.as_ref().ok().and_then(|l| l.image.config.created().clone()).unwrap_or_default()
     };

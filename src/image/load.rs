@@ -240,7 +240,7 @@ impl Loader<'_> {
     fn keep(&self, path: &Path, digest: &Digest, size: u64, diff_id: &Digest) -> Result<(), Error> {
         let open = || File::open(path).map(BufReader::new).map_err(Error::file("open", path));
         self.lease.protect([*digest, *diff_id])?;
-        if !self.store.has_blob(digest) {
+        if !self.store.has_blob_of(digest, size) {
             keep_blob(self.store, &mut open()?, digest, size)?;
         }
         if self.store.layer(diff_id).is_none() {

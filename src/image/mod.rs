@@ -7,6 +7,7 @@ pub mod index;
 mod list;
 mod load;
 mod remove;
+mod repair;
 mod save;
 
 pub use change::Changes;
@@ -15,6 +16,7 @@ pub use find::{find, find_for, load, of_manifest};
 pub use list::{HistoryEntry, Listed, history, list};
 pub use load::{Source, load_archive, read_layer, read_layout};
 pub use remove::{Claim, Removal, Removed, remove};
+pub use repair::{Repaired, repair};
 pub use save::{save_archive, save_layout};
 
 use std::path::{Path, PathBuf};
@@ -41,6 +43,17 @@ pub enum Error {
         reference: String,
         /// What is wrong with it.
         reason: String,
+    },
+    /// An image is listed, but its manifest or its configuration is missing or not what it should be.
+    #[error("image {image} is damaged")]
+    Damaged {
+        /// Its name, or the digest that it is listed by.
+        image: String,
+        /// What is known of it.
+        listed: Box<Listing>,
+        /// What is wrong.
+        #[source]
+        source: Box<Error>,
     },
     /// A manifest or configuration in the store is not what it should be.
     #[error("image {subject} has an unreadable {what}")]
@@ -120,6 +133,9 @@ pub enum Error {
         /// How it can be had again.
         next: String,
     },
+    /// A blob's content is not what its name says; what was written of it is of no use.
+    #[error("blob {0} is damaged")]
+    DamagedBlob(Digest),
     /// An archive of images is not what it should be.
     #[error("this is no archive of images: {0}")]
     Archive(String),
@@ -140,6 +156,15 @@ pub enum Error {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] lay_store::Error),
+}
+
+/// What is known of an image that is damaged.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Its entry in `index.json`.
+    pub entry: lay_store::Image,
+    /// Its id, if its manifest can be read.
+    pub id: Option<Digest>,
 }
 
 impl Error {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use lay_store::{Digest, REF_NAME, Store};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tar::{Builder, Header};
 
 use super::{Error, Image};
@@ -14,7 +15,7 @@ use super::{Error, Image};
 /// Writes images as one archive: an OCI layout (image-spec, "Image Layout") with Docker's `manifest.json` beside it.
 ///
 /// # Errors
-/// When a blob is missing or the archive cannot be written.
+/// When a blob is missing or damaged, or the archive cannot be written.
 pub fn save_archive(store: &Store, images: &[Image], out: impl Write) -> Result<(), Error> {
     complete(store, images)?;
     let failed = || Error::file("write", Path::new("the archive"));
@@ -28,9 +29,11 @@ pub fn save_archive(store: &Store, images: &[Image], out: impl Write) -> Result<
     };
     for digest in blobs(images) {
         let path = store.blob_path(&digest);
-        let mut file = File::open(&path).map_err(Error::file("open", &path))?;
+        let file = File::open(&path).map_err(Error::file("open", &path))?;
         let size = file.metadata().map_err(Error::file("examine", &path))?.len();
-        add(&format!("blobs/sha256/{}", digest.hex()), size, &mut file).map_err(failed())?;
+        let mut blob = Hashed { file, hash: Sha256::new() };
+        add(&format!("blobs/sha256/{}", digest.hex()), size, &mut blob).map_err(failed())?;
+        blob.verify(&digest)?;
     }
     for (name, text) in documents(images) {
         add(name, text.len() as u64, &mut text.as_bytes()).map_err(failed())?;
@@ -47,14 +50,42 @@ pub fn save_layout(store: &Store, images: &[Image], dir: &Path) -> Result<(), Er
     let blob_dir = dir.join("blobs/sha256");
     std::fs::create_dir_all(&blob_dir).map_err(Error::file("create", &blob_dir))?;
     for digest in blobs(images) {
-        let path = blob_dir.join(digest.hex());
-        std::fs::copy(store.blob_path(&digest), &path).map_err(Error::file("write", &path))?;
+        let (from, path) = (store.blob_path(&digest), blob_dir.join(digest.hex()));
+        let file = File::open(&from).map_err(Error::file("open", &from))?;
+        let mut blob = Hashed { file, hash: Sha256::new() };
+        let copied = File::create(&path).and_then(|mut to| io::copy(&mut blob, &mut to));
+        copied.map_err(Error::file("write", &path))?;
+        blob.verify(&digest)?;
     }
     for (name, text) in documents(images).into_iter().filter(|(name, _)| *name != "manifest.json") {
         let path = dir.join(name);
         std::fs::write(&path, text).map_err(Error::file("write", &path))?;
     }
     Ok(())
+}
+
+/// A blob that is hashed while it is read.
+struct Hashed {
+    file: File,
+    hash: Sha256,
+}
+
+impl Hashed {
+    /// All was read: is it what it should be?
+    fn verify(self, digest: &Digest) -> Result<(), Error> {
+        match Digest::from_bytes(self.hash.finalize().into()) == *digest {
+            true => Ok(()),
+            false => Err(Error::DamagedBlob(*digest)),
+        }
+    }
+}
+
+impl Read for Hashed {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 /// Nothing is written of an image whose compressed layers are gone.

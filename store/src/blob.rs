@@ -20,6 +20,11 @@ impl Store {
         self.blob_path(digest).is_file()
     }
 
+    /// Whether the blob is there with this many bytes, which it may not be after it was damaged. It is not read.
+    pub fn has_blob_of(&self, digest: &Digest, size: u64) -> bool {
+        self.blob_path(digest).metadata().is_ok_and(|found| found.is_file() && found.len() == size)
+    }
+
     /// Opens a blob.
     ///
     /// # Errors
@@ -56,7 +61,7 @@ impl Store {
     /// [`Error::Io`]; the file stays where it was then.
     pub fn adopt_blob(&self, file: &Path, digest: &Digest, size: u64, media_type: &str) -> Result<()> {
         let path = self.blob_path(digest);
-        if path.is_file() {
+        if self.has_blob_of(digest, size) {
             return remove_file(file);
         }
         File::open(file).and_then(|file| file.sync_all()).map_err(Error::io("sync", file))?;
@@ -66,13 +71,13 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a document.
+    /// Stores a document, in place of one that was damaged.
     ///
     /// # Errors
     /// [`Error::Io`], as when the disk is full.
     pub fn put_blob(&self, data: &[u8], media_type: &str) -> Result<Digest> {
         let digest = Digest::of(data);
-        if !self.has_blob(&digest) {
+        if self.read_blob(&digest, data.len() as u64).is_err() {
             replace(&self.blob_path(&digest), data)?;
         }
         self.note_blob(BlobRecord::new(digest, data.len() as u64, media_type));
@@ -93,6 +98,9 @@ mod tests {
         assert!(matches!(store.read_blob(&digest, 1), Err(Error::TooLarge { .. })));
         std::fs::write(store.blob_path(&digest), "{ }").unwrap();
         assert!(matches!(store.read_blob(&digest, 100), Err(Error::Digest { .. })));
+        assert!(store.has_blob_of(&digest, 3) && !store.has_blob_of(&digest, 2));
+        store.put_blob(b"{}", "application/json").unwrap();
+        assert_eq!(store.read_blob(&digest, 2).unwrap(), b"{}", "it is put in place again");
         assert!(matches!(store.read_blob(&Digest::of(b"?"), 1), Err(Error::NotFound { .. })));
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Digest;
+use crate::{DamagedEntry, Digest};
 
 /// Result of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -30,6 +30,14 @@ pub enum Error {
         /// The parser's words.
         #[source]
         source: serde_json::Error,
+    },
+    /// An entry of `index.json` is damaged.
+    #[error("the entry of {name} in index.json is damaged: {reason}")]
+    Entry {
+        /// The image's name; "an image" where that is lost.
+        name: String,
+        /// The parser's words.
+        reason: String,
     },
     /// The directory holds something else, or a later version's store.
     #[error("{path} is not a store of this version: {reason}")]
@@ -92,6 +100,13 @@ pub enum Error {
         #[source]
         source: sled::Error,
     },
+}
+
+impl From<DamagedEntry> for Error {
+    fn from(entry: DamagedEntry) -> Error {
+        let name = entry.name.unwrap_or_else(|| "an image".to_string());
+        Error::Entry { name, reason: entry.reason }
+    }
 }
 
 impl Error {

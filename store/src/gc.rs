@@ -42,6 +42,8 @@ pub struct Pruned {
     pub ingests: Vec<(Digest, u64)>,
     /// Bytes in all, with what earlier processes left half made.
     pub bytes: u64,
+    /// An entry of `index.json` does not say any more what it stands for, so all blobs and layers stayed.
+    pub withheld: bool,
 }
 
 impl Store {
@@ -71,8 +73,11 @@ impl Store {
             used.retain(|digest| !can_go.contains_key(digest) || held.contains(digest));
         }
         let mut trash = Vec::new();
-        self.collect_blobs(&used, &mut pruned, &mut trash)?;
-        self.collect_layers(&used, &mut pruned, &mut trash)?;
+        pruned.withheld = self.damaged_entries()?.iter().any(|entry| entry.digest.is_none());
+        if !pruned.withheld {
+            self.collect_blobs(&used, &mut pruned, &mut trash)?;
+            self.collect_layers(&used, &mut pruned, &mut trash)?;
+        }
         self.collect_ingests(options.ingest_older_than, &mut pruned, &mut trash)?;
         if options.dry_run {
             return Ok(pruned);
@@ -118,7 +123,9 @@ impl Store {
                 Err(_) => {}
             }
         }
-        for root in roots.into_iter().chain(protected(self)?) {
+        // What a damaged entry still names stays until it is repaired or removed.
+        let damaged = self.damaged_entries()?.into_iter().filter_map(|entry| entry.digest);
+        for root in roots.into_iter().chain(damaged).chain(protected(self)?) {
             reach(self, root, &mut used)?;
         }
         Ok(used)

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
@@ -60,6 +61,14 @@ impl Store {
         forms.into_iter().map(layer).find(|layer| layer.path.exists())
     }
 
+    /// Whether the mountable form of a layer is as long as it says itself. What is in it is not looked at.
+    pub fn is_whole(&self, layer: &Layer) -> bool {
+        match layer.form {
+            LayerForm::Directory => layer.path.is_dir(),
+            LayerForm::Erofs => File::open(&layer.path).is_ok_and(|file| is_whole_erofs(&file)),
+        }
+    }
+
     pub(crate) fn layer_path(&self, diff_id: &Digest, form: LayerForm) -> PathBuf {
         let name = match form {
             LayerForm::Erofs => format!("{}.erofs", diff_id.hex()),
@@ -85,6 +94,19 @@ impl Store {
         }
         Ok(LayerIngest { store: self.clone(), diff_id: *diff_id, form, path, lock_path, _lock: lock })
     }
+}
+
+/// By its superblock (the kernel's `fs/erofs/erofs_fs.h`), which begins at byte 1024.
+fn is_whole_erofs(file: &File) -> bool {
+    const MAGIC: u32 = 0xe0f5_e1e2;
+    let mut block = [0; 40];
+    if file.read_exact_at(&mut block, 1024).is_err() {
+        return false;
+    }
+    let number = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    let size = u64::from(number(36)).checked_shl(u32::from(block[12]));
+    let long_enough = |size| file.metadata().is_ok_and(|found| found.len() >= size);
+    number(0) == MAGIC && size.is_some_and(long_enough)
 }
 
 pub(crate) fn lock_path(path: &Path) -> PathBuf {

@@ -21,6 +21,7 @@ mod names;
 mod pushes;
 mod reach;
 mod refetch;
+mod repair;
 mod store;
 
 pub use build::{BuildKind, BuildPrune, BuildRecord};
@@ -33,7 +34,7 @@ pub use index::{BlobRecord, Index, LayerRecord};
 pub use ingest::Ingest;
 pub use layer::{Layer, LayerForm, LayerIngest};
 pub use lease::Lease;
-pub use names::{Image, REF_NAME};
+pub use names::{DamagedEntry, Image, REF_NAME};
 pub use pushes::{Compressed, PushRecords};
 pub use refetch::{PULLED_DIGEST, PULLED_FROM};
 pub use store::Store;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::{Digest, Store};
 
 /// No manifest, index or configuration is larger, in bytes.
-const MAX_DOCUMENT: u64 = 4 << 20;
+pub(crate) const MAX_DOCUMENT: u64 = 4 << 20;
 
 /// Adds all that `root` (a manifest or an index) refers to: blobs by digest, layers by diff id. What is missing or
 /// damaged refers to nothing; it is counted itself all the same.

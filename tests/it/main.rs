@@ -14,6 +14,7 @@ mod build_outputs;
 mod build_security;
 mod builds;
 mod copies;
+mod damage;
 mod docker_words;
 mod durability;
 mod flags;

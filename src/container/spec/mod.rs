@@ -78,7 +78,8 @@ impl Facts {
 /// # Errors
 /// When it is gone or damaged.
 pub fn image_config(env: &Environment, record: &Record) -> Result<Config, Error> {
-    let bytes = env.store.read_blob(&record.image_id, crate::image::MAX_DOCUMENT)?;
+    let bytes = env.store.read_blob(&record.image_id, crate::image::MAX_DOCUMENT);
+    let bytes = bytes.map_err(|source| Error::ImageConfig { image: record.image.clone(), source })?;
     let config: oci_spec::image::ImageConfiguration = serde_json::from_slice(&bytes)
         .map_err(|source| Error::Record { path: env.store.blob_path(&record.image_id), source })?;
     Ok(config.config().clone().unwrap_or_default())

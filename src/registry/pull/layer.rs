@@ -44,7 +44,7 @@ impl Pull<'_> {
         let (digest, size) = (plan.blob.digest, plan.blob.size);
         let mut waited = false;
         loop {
-            match (self.store.has_blob(&digest), self.store.layer(&plan.diff_id).is_some()) {
+            match (self.store.has_blob_of(&digest, size), self.store.layer(&plan.diff_id).is_some()) {
                 (true, true) => {
                     let event = match waited {
                         true => Event::LayerDone { digest },
@@ -55,7 +55,7 @@ impl Pull<'_> {
                 }
                 (true, false) => self.unpack_stored(&plan).await?,
                 (false, _) => match self.ingest(&plan).await {
-                    Ok(_) if self.store.has_blob(&digest) => continue,
+                    Ok(_) if self.store.has_blob_of(&digest, size) => continue,
                     Ok(ingest) => self.download(&plan, ingest, first).await?,
                     Err(lay_store::Error::Busy { .. }) => {
                         if !waited {

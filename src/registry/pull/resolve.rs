@@ -98,7 +98,12 @@ impl Image {
 impl Pull<'_> {
     /// The image that the store has under this name, if it is complete, of the wanted platform and pulled.
     pub(super) fn local(&self, name: &str) -> Result<Option<Local>, Error> {
-        let Some(manifest) = self.store.find(name)? else { return Ok(None) };
+        let manifest = match self.store.find(name) {
+            Ok(Some(manifest)) => manifest,
+            // What is pulled takes the place of a damaged entry.
+            Ok(None) | Err(lay_store::Error::Entry { .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
         let annotations = manifest.annotations().as_ref();
         let pulled = annotations.and_then(|all| all.get(PULLED_DIGEST)).and_then(|text| text.parse().ok());
         let Some(pulled) = pulled else { return Ok(None) };
@@ -113,13 +118,12 @@ impl Pull<'_> {
         let bytes = self.store.read_blob(&digest, DOCUMENT_MAX).ok()?;
         let document = Document::parse(&bytes, Some(manifest.media_type().as_ref())).ok()?;
         let Document::Manifest { config, layers, .. } = document else { return None };
-        let blobs = layers.iter().map(|layer| layer.digest);
-        self.lease.protect(blobs.clone().chain([config.digest])).ok()?;
+        self.lease.protect(layers.iter().map(|layer| layer.digest).chain([config.digest])).ok()?;
         let bytes = self.store.read_blob(&config.digest, DOCUMENT_MAX).ok()?;
         let config = ImageConfig::parse(&bytes).ok()?;
         config.check(&self.wanted, layers.len()).ok()?;
         self.lease.protect(config.diff_ids.iter().copied()).ok()?;
-        let blobs_there = blobs.into_iter().all(|blob| self.store.has_blob(&blob));
+        let blobs_there = layers.iter().all(|blob| self.store.has_blob_of(&blob.digest, blob.size));
         Some(blobs_there && config.diff_ids.iter().all(|diff_id| self.store.layer(diff_id).is_some()))
     }
 
