@@ -50,11 +50,12 @@ impl Registry {
         );
         let path = dir.path().join("config.yml");
         std::fs::write(&path, config).unwrap();
-        let script =
-            "docker-registry serve \"$0\" </dev/null >/dev/null 2>&1 & cat; kill $!; wait $! 2>/dev/null";
+        // It ends, and all of it goes, with the process that holds its standard input: nobody drops what is shared.
+        let script = "docker-registry serve \"$0\" </dev/null >/dev/null 2>&1 & cat; kill $!; wait $! 2>/dev/null; rm -rf \"$1\"";
         let mut child = Command::new("sh")
             .args(["-c", script])
             .arg(&path)
+            .arg(dir.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
