@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Pause between the two readings from which a single table takes the processor time.
 const SHORT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Processor time that is counted in larger steps than this, in nanoseconds, takes longer to measure.
+const STEP: u64 = 1_000_000;
+
 /// Show what containers use, again and again
 #[derive(Args, Debug)]
 pub struct Stats {
@@ -41,7 +44,8 @@ impl Stats {
         let format = Format::parse(self.format.as_deref())?;
         let mut before = self.samples(context)?;
         let live = std::io::stdout().is_terminal() && matches!(format, Format::Table) && !self.no_stream;
-        let mut pause = SHORT_PAUSE;
+        let coarse = before.iter().any(|(_, sample)| sample.usage.cpu_step > STEP);
+        let mut pause = if coarse { PAUSE } else { SHORT_PAUSE };
         loop {
             std::thread::sleep(pause);
             let now = self.samples(context)?;
@@ -99,24 +103,23 @@ const COLUMNS: [(&str, &str); 8] = [
 ];
 
 fn row(container: &Container, before: Option<&Sample>, now: &Sample) -> Value {
-    let stats = &now.stats;
+    let usage = &now.usage;
     let cpu = before.map_or(0.0, |old| {
-        let used = stats.cpu.usage.saturating_sub(old.stats.cpu.usage) as f64;
+        let used = usage.cpu.saturating_sub(old.usage.cpu) as f64;
         100.0 * used / (now.at - old.at).as_nanos().max(1) as f64
     });
-    // What the kernel gives up first does not count, as Docker has it.
-    let memory = stats.memory.usage.saturating_sub(stats.memory.inactive_file);
-    let limit = stats.memory.limit.unwrap_or_else(total_memory).max(1);
-    let sum = |pick: fn(&crate::runtime::cgroup::Io) -> u64| stats.io.iter().map(pick).sum::<u64>();
-    let pair = |a: u64, b: u64| format!("{} / {}", human::size(a, 3), human::size(b, 3));
-    let raw: HashMap<&str, u64> = [
-        ("CPUNanoseconds", stats.cpu.usage),
-        ("ThrottledNanoseconds", stats.cpu.throttled_time),
-        ("MemoryBytes", memory),
-        ("MemoryPeakBytes", stats.memory.peak),
-        ("SwapBytes", stats.memory.swap),
-        ("ReadBytes", sum(|io| io.read_bytes)),
-        ("WriteBytes", sum(|io| io.write_bytes)),
+    let limit = usage.memory_limit.unwrap_or_else(total_memory).max(1);
+    let known = |text: Option<String>| text.unwrap_or_else(|| "--".to_string());
+    let pair = |(a, b): (u64, u64)| format!("{} / {}", human::size(a, 3), human::size(b, 3));
+    let memory = known(usage.memory.map(human::binary_size));
+    let raw: HashMap<&str, Option<u64>> = [
+        ("CPUNanoseconds", Some(usage.cpu)),
+        ("ThrottledNanoseconds", usage.throttled),
+        ("MemoryBytes", usage.memory),
+        ("MemoryPeakBytes", usage.memory_peak),
+        ("SwapBytes", usage.swap),
+        ("ReadBytes", usage.io.map(|(read, _)| read)),
+        ("WriteBytes", usage.io.map(|(_, written)| written)),
     ]
     .into();
     json!({
@@ -124,11 +127,11 @@ fn row(container: &Container, before: Option<&Sample>, now: &Sample) -> Value {
         "Container": container.short_id(),
         "Name": container.record.name,
         "CPUPerc": format!("{cpu:.2}%"),
-        "MemUsage": format!("{} / {}", human::binary_size(memory), human::binary_size(limit)),
-        "MemPerc": format!("{:.2}%", 100.0 * memory as f64 / limit as f64),
-        "NetIO": pair(now.received, now.sent),
-        "BlockIO": pair(sum(|io| io.read_bytes), sum(|io| io.write_bytes)),
-        "PIDs": stats.pids.current,
+        "MemUsage": format!("{memory} / {}", human::binary_size(limit)),
+        "MemPerc": known(usage.memory.map(|memory| format!("{:.2}%", 100.0 * memory as f64 / limit as f64))),
+        "NetIO": known(now.traffic.map(pair)),
+        "BlockIO": known(usage.io.map(pair)),
+        "PIDs": usage.tasks,
         "Raw": raw,
     })
 }

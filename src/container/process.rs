@@ -70,10 +70,31 @@ impl ProcessId {
     }
 }
 
+/// The parent of a process; none if it is gone.
+pub(super) fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    fields(&stat)?.nth(1)?.parse().ok()
+}
+
+/// Clock ticks that a process, and those of its children that have ended, spent on a processor; none if it is gone.
+pub(super) fn ticks_of(pid: i32) -> Option<u64> {
+    ticks(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// `utime`, `stime`, `cutime` and `cstime`, fields 14 to 17.
+fn ticks(stat: &str) -> Option<u64> {
+    let times: Vec<u64> = fields(stat)?.skip(11).take(4).map_while(|field| field.parse().ok()).collect();
+    (times.len() == 4).then(|| times.iter().sum())
+}
+
+/// The fields of `/proc/PID/stat` from the third on, which is the state.
+fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(stat[stat.rfind(')')? + 1..].split_ascii_whitespace())
+}
+
 /// State and start time out of `/proc/PID/stat` (proc_pid_stat(5)). The command's name may hold anything.
 fn parse_stat(stat: &str) -> Option<(char, u64)> {
-    let rest = &stat[stat.rfind(')')? + 1..];
-    let mut fields = rest.split_ascii_whitespace();
+    let mut fields = fields(stat)?;
     let state = fields.next()?.chars().next()?;
     Some((state, fields.nth(18)?.parse().ok()?))
 }
@@ -99,5 +120,6 @@ mod tests {
     fn a_command_name_with_brackets_does_not_confuse() {
         let stat = "7 (a) b) c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4242 1 2";
         assert_eq!(parse_stat(stat), Some(('S', 4242)));
+        assert_eq!(ticks(stat), Some(5 + 6 + 7 + 8));
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::process::Command;
 
 use super::error::Error;
-use super::record::{Container, Running};
+use super::members::pids;
+use super::record::Container;
 
 /// Runs `ps` with the given options (`-ef` without) and returns its heading and the lines that are the container's.
 ///
@@ -13,7 +14,7 @@ use super::record::{Container, Running};
 pub fn top(container: &Container, options: &[String]) -> Result<Vec<String>, Error> {
     let running = container.require_running()?;
     let options = if options.is_empty() { &["-ef".to_string()][..] } else { options };
-    let pids = pids(&running)?;
+    let pids = pids(container, &running)?;
     let chosen = format!("-q{}", pids.iter().map(i32::to_string).collect::<Vec<_>>().join(","));
     // Not every ps takes a list, nor with every option.
     let table = run(&[options, &[chosen]].concat()).or_else(|_| run(options))?;
@@ -40,21 +41,6 @@ fn own(table: &str, pids: &HashSet<i32>) -> Result<Vec<String>, Error> {
     let pid = |line: &str| line.split_whitespace().nth(column)?.parse::<i32>().ok();
     let own = lines.filter(|line| pid(line).is_some_and(|pid| pids.contains(&pid)));
     Ok(std::iter::once(heading).chain(own).map(str::to_string).collect())
-}
-
-/// The processes of its control group, or, without one, of its pid namespace.
-fn pids(running: &Running) -> Result<HashSet<i32>, Error> {
-    match running.group() {
-        Ok(group) => Ok(group.pids()?.into_iter().collect()),
-        Err(Error::NoCgroup) => {
-            let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-            let wanted = namespace(running.process.pid);
-            let entries = std::fs::read_dir("/proc").map_err(|e| Error::System("list the processes", e))?;
-            let all = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-            Ok(all.filter(|pid| wanted.is_some() && namespace(*pid) == wanted).collect())
-        }
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

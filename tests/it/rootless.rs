@@ -439,3 +439,36 @@ fn files_logs_and_events_are_the_user_s() {
         user.assert_clean();
     }
 }
+
+/// This user has no control group here, unless one was delegated to the test's session.
+#[test]
+fn what_a_container_uses_is_measured_without_a_control_group() {
+    let user = User::new(true);
+    user.ok(&["pull", "-q", "busybox"]);
+    let script =
+        "i=0; while [ $i -lt 30000 ]; do i=$((i + 1)); done; sleep 100 & sleep 100 & echo ready; wait";
+    user.ok(&["run", "-d", "--name", "one", "--network", "none", "busybox", "sh", "-c", script]);
+    let shares = ["--pid", "container:one", "--userns", "container:one", "--ipc", "private"];
+    let run = ["run", "-d", "--name", "two", "--network", "none"];
+    user.ok(&[&run[..], &shares, &["busybox", "sleep", "100"]].concat());
+    eventually("it has done its work", || user.ok(&["logs", "one"]) == "ready");
+    let stats = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&user.ok(&["stats", "--no-stream", "--format", "json", name])).unwrap()
+    };
+    let (one, two) = (stats("one"), stats("two"));
+    assert!(one["Raw"]["CPUNanoseconds"].as_u64() >= Some(10_000_000), "{one}");
+    assert!(one["Raw"]["MemoryBytes"].as_u64() > Some(100_000), "{one}");
+    // Whoever is in its pid namespace counts.
+    assert_eq!(
+        (&one["NetIO"], &one["PIDs"], &two["PIDs"]),
+        (&"0B / 0B".into(), &4.into(), &1.into()),
+        "{one}"
+    );
+    if one["Raw"]["MemoryPeakBytes"].is_null() {
+        assert!(one["Raw"]["ThrottledNanoseconds"].is_null(), "nobody counts it: {one}");
+    }
+    let table = user.ok(&["stats", "--no-stream"]);
+    assert!(table.lines().count() == 3 && table.contains(" one ") && table.contains(" two "), "{table}");
+    user.ok(&["rm", "-f", "two", "one"]);
+    user.assert_clean();
+}

@@ -45,6 +45,11 @@ pub fn set_io_priority(pid: i32, priority: u16) -> Result<(), Errno> {
     sys::ioprio_set(pid, priority)
 }
 
+/// Clock ticks in a second, the unit of times in `/proc/PID/stat` (`sysconf(3)`, `_SC_CLK_TCK`).
+pub fn ticks_per_second() -> u64 {
+    sys::ticks_per_second()
+}
+
 /// Which side of a clone this is.
 #[derive(Debug)]
 pub enum Cloned {

@@ -142,6 +142,13 @@ pub(super) fn close_all_but(keep: BorrowedFd<'_>) -> Result<(), Errno> {
     close(keep + 1, u32::MAX)
 }
 
+pub(super) fn ticks_per_second() -> u64 {
+    // SAFETY: asks for a number.
+    let ticks = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
+    // What it is on every architecture that Rust knows.
+    u64::try_from(ticks).unwrap_or(100).max(1)
+}
+
 pub(super) fn exit(code: i32) -> ! {
     // SAFETY: ends the process; nothing of it is used afterwards.
     unsafe { libc::_exit(code) }
