@@ -1,5 +1,8 @@
 //! `lay commit`
 
+use std::io::{self, Write};
+use std::process::Child;
+
 use clap::Args;
 
 use super::context::Context;
@@ -28,14 +31,10 @@ pub struct Commit {
 }
 
 impl Commit {
-    /// The container.
-    pub fn container(&self) -> &str {
-        &self.container
-    }
-
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let tried = || format!("cannot commit {}", self.container);
+        let beside = super::rootless::prepare_commit(context, &self.container)?;
         let env = context.environment()?;
         let name = self.image.as_deref().map(reference).transpose()?.map(|r| r.familiar());
         let options = Options {
@@ -47,13 +46,31 @@ impl Commit {
         };
         let found = env.containers.find(&self.container).tried(tried)?;
         let base = image::of_manifest(&env.store, &found.record.manifest).tried(tried)?;
-        let committed = container::frozen_upper(&found, |upper| {
-            image::commit(&env.store, &base, upper, &options).map_err(container::Error::from)
-        });
-        let id = committed.tried(tried)?.to_string();
+        let write = |out: &mut dyn Write| match beside {
+            Some(beside) => take_over(beside, out),
+            None => container::archive_changes(&found, out),
+        };
+        let id = image::commit(&env.store, &base, write, &options).tried(tried)?.to_string();
         container::note_container(&env, &found, "commit", &[("imageID", id.clone())]);
         line(id)?;
         env.store.flush_index();
         Ok(0)
     }
+}
+
+/// Copies the archive that another process writes, all of it or none.
+fn take_over(mut beside: Child, out: &mut dyn Write) -> Result<(), container::Error> {
+    let failed = |e| container::Error::System("read the archive of the changes", e);
+    let copied = beside.stdout.take().map_or(Ok(0), |mut archive| io::copy(&mut archive, out));
+    let ended = beside.wait_with_output().map_err(failed)?;
+    if ended.status.success() {
+        return copied.map(drop).map_err(failed);
+    }
+    let words = String::from_utf8_lossy(&ended.stderr);
+    let words = words.trim().trim_start_matches("lay: ");
+    Err(container::Error::Changes(if words.is_empty() {
+        ended.status.to_string()
+    } else {
+        words.to_string()
+    }))
 }

@@ -18,6 +18,9 @@ pub struct Export {
     /// File to write instead of stdout
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Only what the container has changed, as a layer's archive
+    #[arg(long, hide = true)]
+    changes: bool,
 }
 
 impl Export {
@@ -30,8 +33,10 @@ impl Export {
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
         let env = context.environment()?;
         let mut out = output(self.output.as_deref())?;
-        let exported =
-            env.containers.find(&self.container).and_then(|c| container::export(&env, &c, &mut out));
+        let exported = env.containers.find(&self.container).and_then(|c| match self.changes {
+            true => container::archive_changes(&c, &mut out),
+            false => container::export(&env, &c, &mut out),
+        });
         exported.tried(|| format!("cannot export {}", self.container))?;
         out.flush().tried(|| "cannot write the archive".to_string())?;
         Ok(0)

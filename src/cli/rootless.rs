@@ -1,6 +1,8 @@
 //! Commands as an ordinary user: which of them need that user's ranges of ids.
 
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::process::{Child, Stdio};
 
 use super::Command;
 use super::context::Context;
@@ -41,10 +43,37 @@ pub fn prepare(command: &Command, context: &Context) -> Result<(), Failure> {
     if keeps_ids(command, context)? {
         return enter_keeping_ids().tried(|| "cannot keep this user's ids".to_string());
     }
+    enter_usual(context)
+}
+
+fn enter_usual(context: &Context) -> Result<(), Failure> {
     match enter().tried(|| "cannot work without root".to_string())? {
         Entered::Ranges => Ok(()),
         Entered::Single(reason) => tell(context, &reason),
     }
+}
+
+/// The same for a commit, which reads files in one namespace and unpacks a layer in another where the container's user keeps its
+/// ids: a process that archives the container's changes is started then, before this one enters the usual namespace.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_commit(context: &Context, name: &str) -> Result<Option<Child>, Failure> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let kept = record(context, name)?.filter(|record| record.options.userns == UsernsMode::KeepId);
+    let beside = kept.map(|record| archive_changes(context, &record.id)).transpose()?;
+    enter_usual(context)?;
+    Ok(beside)
+}
+
+fn archive_changes(context: &Context, id: &str) -> Result<Child, Failure> {
+    let store = context.store()?;
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.arg0("lay").arg("--root").arg(store.root()).args(["export", "--changes", id]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().tried(|| "cannot run /proc/self/exe".to_string())
 }
 
 /// Whether the command is about a container whose user keeps its own ids, in which files have other owners than elsewhere.
@@ -61,16 +90,9 @@ fn keeps_ids(command: &Command, context: &Context) -> Result<bool, Failure> {
             None => return Ok(false),
         },
         Command::Fork(fork) => fork.container(),
-        Command::Commit(commit) => commit.container(),
         _ => return Ok(false),
     };
-    let kept = record(context, name)?.is_some_and(|record| record.options.userns == UsernsMode::KeepId);
-    match command {
-        Command::Commit(_) if kept => Err(Failure::new(format!(
-            "cannot commit {name}, in which this user keeps its ids (use 'lay export {name} | lay import -')"
-        ))),
-        _ => Ok(kept),
-    }
+    Ok(record(context, name)?.is_some_and(|record| record.options.userns == UsernsMode::KeepId))
 }
 
 /// Whether containers that are started need this user's own ids. Those that do, and those that do not, are not started at once.
@@ -131,7 +153,6 @@ fn needs_ids(command: &Command) -> bool {
             | Command::Du(_)
             | Command::Diff(_)
             | Command::Cp(_)
-            | Command::Commit(_)
             | Command::Export(_)
             | Command::Import(_)
             | Command::Save(_)

@@ -62,6 +62,14 @@ pub fn export(env: &Environment, container: &Container, out: impl Write) -> Resu
     })
 }
 
+/// Archives what a container has changed, as a layer over its image.
+///
+/// # Errors
+/// As [`export`].
+pub fn archive_changes(container: &Container, out: impl Write) -> Result<(), Error> {
+    frozen_upper(container, |upper| archive::changes(upper, out).map_err(Error::from))
+}
+
 /// Runs `work` on the directory that holds a container's changes, while its processes stand still.
 ///
 /// # Errors

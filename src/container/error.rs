@@ -258,6 +258,9 @@ pub enum Error {
     /// A layer of the image has no mountable form in the store.
     #[error("layer {0} of the image is missing; 'lay check --repair' makes it again, or pull the image")]
     MissingLayer(lay_store::Digest),
+    /// What archives a container's changes in another user namespace failed, and said why.
+    #[error("its changes cannot be archived: {0}")]
+    Changes(String),
     /// The configuration of a container's image is missing or damaged.
     #[error("the configuration of its image {image} cannot be read")]
     ImageConfig {

@@ -66,7 +66,7 @@ mod wait;
 
 pub use attach::{AttachOptions, Attached, Parted, connection};
 pub use attached::{Attach, run_attached};
-pub use changes::{ChangeKind, changes, export, frozen_upper};
+pub use changes::{ChangeKind, archive_changes, changes, export};
 pub use checkpoints::{Checkpoint, Checkpoints};
 pub use condition::{Condition, wait_for};
 pub use copy::{CopyOptions, Local, copy_in, copy_out};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{Changes, Error, Image};
-use crate::layer::{self, archive};
+use crate::layer;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -32,14 +32,31 @@ pub struct Commit<'a> {
     pub form: LayerForm,
 }
 
-/// Makes an image of another one and the changes in an overlay's upper directory; gives its id.
+/// Makes an image of another one and the archive of changes that `write` writes; gives its id.
 ///
 /// # Errors
-/// When the changes cannot be read or the store is full; nothing has a name then.
-pub fn commit(store: &Store, base: &Image, upper: &Path, commit: &Commit<'_>) -> Result<Digest, Error> {
-    let lease = store.lease()?;
-    lease.protect(base.layers.iter().copied().chain([base.manifest, base.id]))?;
-    let (diff_id, blob) = keep_layer(store, &lease, commit.form, |out| archive::changes(upper, out))?;
+/// What `write` returns, or when the store is full; nothing has a name then.
+pub fn commit<E: From<Error>>(
+    store: &Store,
+    base: &Image,
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    commit: &Commit<'_>,
+) -> Result<Digest, E> {
+    let failed = |error: lay_store::Error| E::from(error.into());
+    let lease = store.lease().map_err(failed)?;
+    lease.protect(base.layers.iter().copied().chain([base.manifest, base.id])).map_err(failed)?;
+    let (diff_id, blob) = keep_layer(store, &lease, commit.form, write)?;
+    Ok(commit_layer(store, &lease, base, (diff_id, blob), commit)?)
+}
+
+/// The same, with its layer in the store.
+fn commit_layer(
+    store: &Store,
+    lease: &Lease,
+    base: &Image,
+    (diff_id, blob): (Digest, Value),
+    commit: &Commit<'_>,
+) -> Result<Digest, Error> {
     let mut config: Value = serde_json::from_slice(&base.raw_config).map_err(|source| Error::Document {
         subject: base.id,
         what: "configuration",
@@ -47,7 +64,7 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, commit: &Commit<'_>) ->
     })?;
     let layers = base.blobs.iter().map(|d| json!(d)).collect();
     extend(&mut config, &diff_id, commit, "lay commit");
-    keep_image(store, &lease, config, layers, blob, commit.name)
+    keep_image(store, lease, config, layers, blob, commit.name)
 }
 
 /// Makes an image of one layer from an archive, which may be compressed; gives its id.
@@ -57,7 +74,10 @@ pub fn commit(store: &Store, base: &Image, upper: &Path, commit: &Commit<'_>) ->
 pub fn import(store: &Store, archive: impl Read + Send, commit: &Commit<'_>) -> Result<Digest, Error> {
     let lease = store.lease()?;
     let mut plain = layer::inflate(archive)?;
-    let copy = |out: &mut dyn Write| io::copy(&mut plain, out).map(drop).map_err(layer::Error::Read);
+    let copy = |out: &mut dyn Write| match io::copy(&mut plain, out) {
+        Ok(_) => Ok(()),
+        Err(e) => Err(Error::Layer(layer::Error::Read(e))),
+    };
     let (diff_id, blob) = keep_layer(store, &lease, commit.form, copy)?;
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -139,23 +159,33 @@ fn keep_image(
 
 /// Writes a layer's archive into the store, and turns it into its mountable form. It is not compressed: whoever pushes it
 /// decides how, and most layers are never pushed.
-fn keep_layer(
+fn keep_layer<E: From<Error>>(
     store: &Store,
     lease: &Lease,
     form: LayerForm,
-    write: impl FnOnce(&mut dyn Write) -> Result<(), layer::Error>,
-) -> Result<(Digest, Value), Error> {
+    write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+) -> Result<(Digest, Value), E> {
     let dir = store.root().join("ingest");
-    let file = tempfile::tempfile_in(&dir).map_err(Error::file("write in", &dir))?;
+    let file = tempfile::tempfile_in(&dir).map_err(|e| Error::file("write in", &dir)(e))?;
     let mut plain = Hashed::new(BufWriter::with_capacity(1 << 20, file));
     write(&mut plain)?;
+    Ok(adopt_layer(store, lease, form, plain, &dir)?)
+}
+
+fn adopt_layer(
+    store: &Store,
+    lease: &Lease,
+    form: LayerForm,
+    plain: Hashed<BufWriter<File>>,
+    dir: &Path,
+) -> Result<(Digest, Value), Error> {
     let (digest, size) = (plain.digest(), plain.written);
     let diff_id = digest;
     let written = plain.inner.into_inner().map_err(io::IntoInnerError::into_error);
-    let mut file = written.map_err(Error::file("write in", &dir))?;
+    let mut file = written.map_err(Error::file("write in", dir))?;
     lease.protect([digest])?;
     if !store.has_blob_of(&digest, size) {
-        file.rewind().map_err(Error::file("read in", &dir))?;
+        file.rewind().map_err(Error::file("read in", dir))?;
         keep_blob(store, &mut file, &digest, size)?;
     }
     if store.layer(&diff_id).is_none() {

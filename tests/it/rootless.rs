@@ -225,8 +225,8 @@ fn a_user_s_containers_share_namespaces() {
 #[test]
 fn a_user_can_keep_its_ids() {
     let user = User::new(true);
+    let start = ["run", "--rm", "--network", "none", "--userns", "keep-id"];
     let keep = |flags: &[&str], script: &str| {
-        let start = ["run", "--rm", "--network", "none", "--userns", "keep-id"];
         user.run(&[&start[..], flags, &["busybox", "sh", "-c", script]].concat())
     };
     let missing = keep(&[], "true");
@@ -265,14 +265,22 @@ fn a_user_can_keep_its_ids() {
     assert_eq!(user.ok(&other), own, "who shares with it keeps its ids as well");
     user.ok(&["fork", "--name", "copy", "kept"]);
     assert_eq!(user.ok(&["exec", "copy", "stat", "-c", "%u:%g", "/root-s"]), "7:8");
-    let out = user.run(&["commit", "kept", "made"]);
-    assert!(out.code == Some(1) && out.stderr.contains("lay export kept | lay import -"), "{}", out.stderr);
+    user.ok(&["exec", "-u", "0", "kept", "sh", "-c", &format!("rm /bin/true; mkdir /own; chown {own} /own")]);
+    user.ok(&["commit", "kept", "made"]);
     user.ok(&["export", "-o", "kept.tar", "kept"]);
-    user.ok(&["import", "kept.tar", "made"]);
-    let stat = ["busybox", "stat", "-c", "%u:%g", "/root-s"];
-    assert_eq!(user.ok(&[&["run", "--rm", "--network", "none", "made"], &stat[..]].concat()), "7:8");
+    user.ok(&["import", "kept.tar", "flat"]);
+    let script = "stat -c %u:%g /root-s /own /bin/sh; ls /bin/true 2>/dev/null || echo gone";
+    for image in ["made", "flat"] {
+        for flags in [&["run", "--rm", "--network", "none"][..], &start] {
+            let out = user.ok(&[flags, &[image, "sh", "-c", script]].concat());
+            assert_eq!(out, format!("7:8\n{own}:0\n0:0\ngone"), "{image} {flags:?}");
+        }
+    }
+    assert!(user.ok(&["check"]).ends_with("no problems"));
+    let out = user.run(&["commit", "none", "made"]);
+    assert!(out.code == Some(1) && out.stderr.contains("no such container"), "{}", out.stderr);
     user.ok(&["rm", "-f", "kept", "copy"]);
-    user.ok(&["rmi", "made", "busybox"]);
+    user.ok(&["rmi", "made", "flat", "busybox"]);
     let layers = user.path("home/.local/share/lay/keep-id/layers");
     assert_eq!(std::fs::read_dir(layers).unwrap().count(), 0);
     user.assert_clean();
