@@ -48,7 +48,7 @@ impl Commit {
         let base = image::of_manifest(&env.store, &found.record.manifest).tried(tried)?;
         let write = |out: &mut dyn Write| match beside {
             Some(beside) => take_over(beside, out),
-            None => container::archive_changes(&found, out),
+            None => container::archive_changes(&env, &found, out),
         };
         let id = image::commit(&env.store, &base, write, &options).tried(tried)?.to_string();
         container::note_container(&env, &found, "commit", &[("imageID", id.clone())]);

@@ -34,7 +34,7 @@ impl Export {
         let env = context.environment()?;
         let mut out = output(self.output.as_deref())?;
         let exported = env.containers.find(&self.container).and_then(|c| match self.changes {
-            true => container::archive_changes(&c, &mut out),
+            true => container::archive_changes(&env, &c, &mut out),
             false => container::export(&env, &c, &mut out),
         });
         exported.tried(|| format!("cannot export {}", self.container))?;

@@ -66,7 +66,11 @@ pub fn export(env: &Environment, container: &Container, out: impl Write) -> Resu
 ///
 /// # Errors
 /// As [`export`].
-pub fn archive_changes(container: &Container, out: impl Write) -> Result<(), Error> {
+pub fn archive_changes(env: &Environment, container: &Container, out: impl Write) -> Result<(), Error> {
+    // One that never ran has no directory yet.
+    if !upper(container).is_dir() {
+        snapshot(env, container)?;
+    }
     frozen_upper(container, |upper| archive::changes(upper, out).map_err(Error::from))
 }
 
@@ -95,8 +99,13 @@ impl Container {
 fn frozen<T, E: From<Error>>(container: &Container, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
     let Status::Running(running) = container.status()? else { return work() };
     let Ok(cgroup) = running.group() else { return work() };
-    cgroup.freeze().map_err(Error::from)?;
+    // One that ends just now takes its group with it, and stands still anyway.
+    let unless_ended = |result: Result<(), _>| match result {
+        Err(_) if !running.process.is_alive() => Ok(()),
+        result => result.map_err(Error::from),
+    };
+    unless_ended(cgroup.freeze())?;
     let result = work();
-    cgroup.thaw().map_err(Error::from)?;
+    unless_ended(cgroup.thaw())?;
     result
 }

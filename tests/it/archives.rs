@@ -70,6 +70,22 @@ fn a_commit_is_the_container_again() {
 }
 
 #[test]
+fn one_that_never_ran_or_ends_just_now_can_be_kept_too() {
+    let lay = Lay::new();
+    lay.ok(&["create", "--name", "new", "busybox", "true"]);
+    lay.ok(&["commit", "new", "made:new"]);
+    assert_eq!(lay.sh(&["--network", "none"], "made:new", "echo ran"), "ran");
+    lay.ok(&["create", "--name", "short", "--network", "none", "busybox", "true"]);
+    // It ends before, while or after it is stopped for the export.
+    for _ in 0..15 {
+        lay.ok(&["start", "short"]);
+        lay.ok(&["export", "-o", "/dev/null", "short"]);
+    }
+    lay.ok(&["rm", "new", "short"]);
+    lay.assert_clean();
+}
+
+#[test]
 fn an_exported_tree_is_imported() {
     let lay = Lay::new();
     changed(&lay, "changer");
