@@ -100,13 +100,14 @@ impl Store {
         Store { max_layer, ..self }
     }
 
-    /// Most bytes that a layer may inflate to now: what was set, and never more than the file system has room for.
+    /// Most bytes that a layer may inflate to now: what was set, and never more than the file system has room for, if that says
+    /// how large it is.
     ///
     /// # Errors
     /// [`Error::Io`] when the file system cannot be asked.
     pub fn layer_room(&self) -> Result<u64> {
         let stat = rustix::fs::statvfs(&self.root).map_err(|e| Error::io("examine", &self.root)(e.into()))?;
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let free = room(stat.f_blocks, stat.f_bavail, stat.f_frsize);
         Ok(self.max_layer.map_or(free, |max| max.min(free)))
     }
 
@@ -120,9 +121,21 @@ impl Store {
     }
 }
 
+/// Free bytes of a file system. One without a size, such as ramfs, takes what the machine has.
+fn room(blocks: u64, available: u64, block_size: u64) -> u64 {
+    if blocks == 0 { u64::MAX } else { available.saturating_mul(block_size) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_system_without_a_size_has_room() {
+        assert_eq!(room(0, 0, 4096), u64::MAX);
+        assert_eq!(room(100, 0, 4096), 0, "a full one");
+        assert_eq!(room(100, 3, 4096), 12_288);
+    }
 
     #[test]
     fn a_new_store_is_an_image_layout_and_opens_again() {

@@ -157,16 +157,16 @@ fn a_wrong_diff_id() {
     drop(lay);
 }
 
-#[test]
-fn a_full_disk() {
+/// Pulls into a store on a file system of its own, in a mount namespace that goes with the command.
+fn pull_onto(file_system: &[&str], more: &str) -> std::process::Output {
     let lay = Lay::new();
     let root = lay.root();
     std::fs::create_dir(&root).unwrap();
-    // A file system of 1 MB, in a mount namespace that goes with the command.
     let script = format!(
-        "mount -t tmpfs -o size=1m none {0} && {1} pull busybox; code=$?; {1} images -q; exit $code",
-        root.display(),
-        env!("CARGO_BIN_EXE_lay")
+        "mount -t {} none {root} && {lay} pull busybox; code=$?; {lay} images -q; {more} exit $code",
+        file_system.join(" "),
+        root = root.display(),
+        lay = env!("CARGO_BIN_EXE_lay")
     );
     let mut command = std::process::Command::new("unshare");
     let reference = lay.command(&[]);
@@ -175,11 +175,24 @@ fn a_full_disk() {
             command.env(key, value);
         }
     }
-    let out = command.args(["-m", "sh", "-c", &script]).output().unwrap();
+    command.args(["-m", "sh", "-c", &script]).output().unwrap()
+}
+
+#[test]
+fn a_full_disk() {
+    let out = pull_onto(&["tmpfs", "-o", "size=1m"], "");
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("No space left on device") && stderr.contains("lay prune"), "{stderr}");
     assert!(out.stdout.windows(12).all(|w| w != b"Downloaded"), "nothing is visible");
+}
+
+#[test]
+fn a_file_system_that_tells_no_size() {
+    let out = pull_onto(&["ramfs"], "stat -f -c 'blocks: %b' \"$LAY_ROOT\";");
+    let (stdout, stderr) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(0), "{stderr}");
+    assert!(stdout.contains("Downloaded newer image") && stdout.ends_with("blocks: 0\n"), "{stdout}");
 }
 
 #[test]
