@@ -8,10 +8,9 @@ use jiff::Timestamp;
 use lay_store::{Digest, LayerForm, Lease, Store};
 use oci_spec::image::Descriptor;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{Changes, Error, Image};
-use crate::layer;
+use crate::layer::{self, Hashed};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
@@ -179,9 +178,9 @@ fn adopt_layer(
     plain: Hashed<BufWriter<File>>,
     dir: &Path,
 ) -> Result<(Digest, Value), Error> {
-    let (digest, size) = (plain.digest(), plain.written);
+    let (digest, size) = (plain.digest(), plain.passed());
     let diff_id = digest;
-    let written = plain.inner.into_inner().map_err(io::IntoInnerError::into_error);
+    let written = plain.into_inner().into_inner().map_err(io::IntoInnerError::into_error);
     let mut file = written.map_err(Error::file("write in", dir))?;
     lease.protect([digest])?;
     if !store.has_blob_of(&digest, size) {
@@ -212,34 +211,4 @@ pub(super) fn keep_blob(store: &Store, from: &mut dyn Read, digest: &Digest, siz
     }
     ingest.finish(LAYER)?;
     Ok(())
-}
-
-/// A writer that hashes and counts what goes through it.
-struct Hashed<W> {
-    inner: W,
-    hash: Sha256,
-    written: u64,
-}
-
-impl<W: Write> Hashed<W> {
-    fn new(inner: W) -> Hashed<W> {
-        Hashed { inner, hash: Sha256::new(), written: 0 }
-    }
-
-    fn digest(&self) -> Digest {
-        Digest::from_bytes(self.hash.clone().finalize().into())
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(data)?;
-        self.hash.update(&data[..written]);
-        self.written += written as u64;
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

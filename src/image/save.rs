@@ -7,10 +7,10 @@ use std::path::Path;
 
 use lay_store::{Digest, REF_NAME, Store};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use tar::{Builder, Header};
 
 use super::{Error, Image};
+use crate::layer::Hashed;
 
 /// Writes images as one archive: an OCI layout (image-spec, "Image Layout") with Docker's `manifest.json` beside it.
 ///
@@ -31,9 +31,9 @@ pub fn save_archive(store: &Store, images: &[Image], out: impl Write) -> Result<
         let path = store.blob_path(&digest);
         let file = File::open(&path).map_err(Error::file("open", &path))?;
         let size = file.metadata().map_err(Error::file("examine", &path))?.len();
-        let mut blob = Hashed { file, hash: Sha256::new() };
+        let mut blob = Hashed::new(file);
         add(&format!("blobs/sha256/{}", digest.hex()), size, &mut blob).map_err(failed())?;
-        blob.verify(&digest)?;
+        verify(&blob, &digest)?;
     }
     for (name, text) in documents(images) {
         add(name, text.len() as u64, &mut text.as_bytes()).map_err(failed())?;
@@ -52,10 +52,10 @@ pub fn save_layout(store: &Store, images: &[Image], dir: &Path) -> Result<(), Er
     for digest in blobs(images) {
         let (from, path) = (store.blob_path(&digest), blob_dir.join(digest.hex()));
         let file = File::open(&from).map_err(Error::file("open", &from))?;
-        let mut blob = Hashed { file, hash: Sha256::new() };
+        let mut blob = Hashed::new(file);
         let copied = File::create(&path).and_then(|mut to| io::copy(&mut blob, &mut to));
         copied.map_err(Error::file("write", &path))?;
-        blob.verify(&digest)?;
+        verify(&blob, &digest)?;
     }
     for (name, text) in documents(images).into_iter().filter(|(name, _)| *name != "manifest.json") {
         let path = dir.join(name);
@@ -64,27 +64,11 @@ pub fn save_layout(store: &Store, images: &[Image], dir: &Path) -> Result<(), Er
     Ok(())
 }
 
-/// A blob that is hashed while it is read.
-struct Hashed {
-    file: File,
-    hash: Sha256,
-}
-
-impl Hashed {
-    /// All was read: is it what it should be?
-    fn verify(self, digest: &Digest) -> Result<(), Error> {
-        match Digest::from_bytes(self.hash.finalize().into()) == *digest {
-            true => Ok(()),
-            false => Err(Error::DamagedBlob(*digest)),
-        }
-    }
-}
-
-impl Read for Hashed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.hash.update(&buffer[..read]);
-        Ok(read)
+/// A blob of which all was read: is it what it should be?
+fn verify(blob: &Hashed<File>, digest: &Digest) -> Result<(), Error> {
+    match blob.digest() == *digest {
+        true => Ok(()),
+        false => Err(Error::DamagedBlob(*digest)),
     }
 }
 

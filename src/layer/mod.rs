@@ -10,6 +10,7 @@ mod error;
 mod exact;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+mod hashed;
 mod pack;
 mod stream;
 mod tar;
@@ -24,6 +25,7 @@ pub use emit::Emitter;
 use entry::FormWriter;
 pub use error::Error;
 pub use exact::Exact;
+pub use hashed::Hashed;
 pub use pack::{Packed, extract, pack};
 pub use stream::Compression;
 use stream::Purpose;

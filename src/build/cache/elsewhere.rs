@@ -2,19 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use lay_store::{Digest, LayerForm, Lease, Store};
 use oci_spec::image::Descriptor;
-use sha2::{Digest as _, Sha256};
 
 use super::Place;
 use crate::build::error::StepError;
 use crate::build::options::Options;
 use crate::build::state::LAYER;
 use crate::image::{self, Image};
-use crate::layer;
+use crate::layer::{self, Hashed};
 use crate::registry::{self, PullOptions};
 
 /// Layers that travel at once.
@@ -157,28 +156,11 @@ fn inflate(store: &Store, lease: &Lease, blob: &Descriptor, diff_id: &Digest) ->
     let packed =
         File::open(store.blob_path(&blob)).map_err(StepError::file("open", &store.blob_path(&blob)))?;
     let mut from = layer::inflate(packed).map_err(StepError::from)?;
-    let mut to = Hashing { inner: plain.as_file_mut(), hash: Sha256::new() };
+    let mut to = Hashed::new(plain.as_file_mut());
     let size = io::copy(&mut from, &mut to).map_err(failed())?;
-    let actual = Digest::from_bytes(to.hash.finalize().into());
+    let actual = to.digest();
     if actual != *diff_id {
         return Err(StepError::from(layer::Error::DiffId { expected: *diff_id, actual }));
     }
     Ok(store.adopt_blob(&plain.into_temp_path(), diff_id, size, LAYER)?)
-}
-
-struct Hashing<'a> {
-    inner: &'a mut File,
-    hash: Sha256,
-}
-
-impl Write for Hashing<'_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(data)?;
-        self.hash.update(&data[..written]);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

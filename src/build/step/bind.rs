@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 
@@ -69,18 +70,7 @@ impl Stage<'_> {
 
     fn context_shown(&mut self, source: &str) -> Result<Shown, StepError> {
         let root = self.session.context_root()?;
-        let job = Job {
-            items: vec![Item::Path(root, source.to_owned())],
-            destination: b"/".to_vec(),
-            into_directory: true,
-            owner: None,
-            chmod: None,
-            exclude: Ignore::default(),
-            parents: false,
-            unpack: (false, false),
-        };
-        let mut tree = Tree::new(None, self.state.epoch);
-        place(&mut tree, &job)?;
+        let tree = self.tree_of(root, source)?;
         self.learn(&tree)?;
         let content = summarize(&tree, &self.digests).map(|summary| summary.digest().to_string());
         Ok(Shown { content: content.unwrap_or_default(), tree: Some(tree) })
@@ -151,9 +141,8 @@ impl Stage<'_> {
         Ok(Bind { host_path: None, is_directory: true, snapshot, path, _packed: Some(packed) })
     }
 
-    /// Fills a new cache with files of a stage, an image or the context.
-    pub(super) fn seed(&mut self, dir: &Path, origin: &Origin, source: &str) -> Result<(), StepError> {
-        let Some(root) = self.origin(origin)? else { return Ok(()) };
+    /// All that is below a source, as it is there.
+    fn tree_of(&self, root: Arc<Root>, source: &str) -> Result<Tree<'static>, StepError> {
         let job = Job {
             items: vec![Item::Path(root, source.to_owned())],
             destination: b"/".to_vec(),
@@ -166,6 +155,13 @@ impl Stage<'_> {
         };
         let mut tree = Tree::new(None, self.state.epoch);
         place(&mut tree, &job)?;
+        Ok(tree)
+    }
+
+    /// Fills a new cache with files of a stage, an image or the context.
+    pub(super) fn seed(&mut self, dir: &Path, origin: &Origin, source: &str) -> Result<(), StepError> {
+        let Some(root) = self.origin(origin)? else { return Ok(()) };
+        let tree = self.tree_of(root, source)?;
         crate::build::export::write_directory(&tree, &mut self.digests, dir)
     }
 }
