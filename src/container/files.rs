@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -19,14 +20,15 @@ pub fn on<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(io::Error)
 
 /// Replaces a file atomically.
 pub fn write(path: &Path, data: &[u8]) -> Result<(), Error> {
-    let tmp = path.with_extension("tmp");
-    let result = fs::File::create(&tmp)
-        .and_then(|mut file| file.write_all(data))
-        .and_then(|()| fs::rename(&tmp, path));
-    result.map_err(|e| {
-        let _ = fs::remove_file(&tmp);
-        on("write", path)(e)
-    })
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    // A name of its own: two that write at once do not take each other's half.
+    let mut new = tempfile::Builder::new();
+    new.prefix(".tmp-").permissions(fs::Permissions::from_mode(0o666));
+    let written = new.tempfile_in(dir).and_then(|mut file| {
+        file.write_all(data)?;
+        file.persist(path).map_err(|e| e.error)
+    });
+    written.map(drop).map_err(on("write", path))
 }
 
 /// Writes a value as JSON, atomically.

@@ -5,11 +5,10 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::error::Error;
 use super::files::{on, remove_if_there};
 use super::idmap::{IdMap, IdMaps};
+use super::lock::locked_dir;
 
 /// Consecutive host ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,9 +170,7 @@ impl IdPool {
     /// Held while a range is looked for, until it is dropped.
     fn lock(&self) -> Result<File, Error> {
         fs::create_dir_all(&self.dir).map_err(on("create", &self.dir))?;
-        let dir = File::open(&self.dir).map_err(on("open", &self.dir))?;
-        flock(&dir, FlockOperation::LockExclusive).map_err(|e| on("lock", &self.dir)(e.into()))?;
-        Ok(dir)
+        locked_dir(&self.dir)
     }
 }
 

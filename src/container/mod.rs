@@ -28,6 +28,7 @@ mod isolation;
 mod keep;
 mod keys;
 mod launch;
+mod lock;
 mod logs;
 mod members;
 mod monitor;

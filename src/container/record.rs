@@ -11,12 +11,13 @@ use super::error::Error;
 use super::exit::Exit;
 use super::files::{on, read_json, write_json};
 use super::idmap::IdMaps;
+use super::lock::locked_dir;
 use super::networks::Attached;
 use super::options::Options;
 use super::process::ProcessId;
 use crate::runtime::cgroup::Cgroup;
 
-/// What a container was made from and is: written once, at creation (`container.json`).
+/// What a container was made from and is: written at creation (`container.json`), changed by `lay update` and `lay rename`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Record {
     /// 64 hexadecimal digits.
@@ -148,6 +149,24 @@ impl Container {
             Status::Running(running) => Ok(running),
             _ => Err(Error::NotRunning(self.record.name.clone())),
         }
+    }
+
+    /// Changes the record, as it is on disk now, and writes it. What fails changes nothing.
+    ///
+    /// # Errors
+    /// Those of `change`, or the record cannot be read or written.
+    pub(super) fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut Record) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let _lock = locked_dir(&self.dir)?;
+        let path = self.path("container.json");
+        let mut record: Record =
+            read_json(&path)?.ok_or_else(|| Error::NotFound(self.record.name.clone()))?;
+        let changed = change(&mut record)?;
+        write_json(&path, &record)?;
+        self.record = record;
+        Ok(changed)
     }
 
     /// The exit record, where there is one.

@@ -1,7 +1,6 @@
 //! New limits for a container that exists.
 
 use super::error::Error;
-use super::files::write_json;
 use super::record::{Container, Status};
 use super::resources::Resources;
 use super::restart::RestartPolicy;
@@ -17,26 +16,27 @@ pub fn update(
     limits: &Resources,
     restart: Option<RestartPolicy>,
 ) -> Result<(), Error> {
-    if let Some(policy) = restart {
-        if policy != RestartPolicy::No && container.record.options.auto_remove {
-            return Err(Error::Flag {
-                flag: "--restart",
-                value: policy.to_string(),
-                reason: "the container is removed when it ends (--rm)".to_string(),
-            });
-        }
-        container.record.options.restart = policy;
-    }
-    let mut wanted = container.record.options.resources.clone();
-    wanted.merge(limits);
-    wanted.check()?;
     let running = match container.status()? {
         Status::Running(running) if *limits != Resources::default() => Some(running),
         _ => None,
     };
-    if let Some(running) = running {
-        running.group()?.update(&limits::changes(limits)?)?;
-    }
-    container.record.options.resources = wanted;
-    write_json(&container.path("container.json"), &container.record)
+    container.change(|record| {
+        let options = &mut record.options;
+        if let Some(policy) = restart {
+            if policy != RestartPolicy::No && options.auto_remove {
+                return Err(Error::Flag {
+                    flag: "--restart",
+                    value: policy.to_string(),
+                    reason: "the container is removed when it ends (--rm)".to_string(),
+                });
+            }
+            options.restart = policy;
+        }
+        options.resources.merge(limits);
+        options.resources.check()?;
+        match &running {
+            Some(running) => Ok(running.group()?.update(&limits::changes(limits)?)?),
+            None => Ok(()),
+        }
+    })
 }

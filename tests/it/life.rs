@@ -318,6 +318,20 @@ fn a_container_takes_another_name() {
     lay.assert_clean();
 }
 
+#[test]
+fn a_new_name_and_new_limits_at_one_time_both_last() {
+    let lay = Lay::new();
+    let id = lay.ok(&["create", "--name", "n0", "busybox", "true"]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| (1..30).for_each(|i| drop(lay.ok(&["rename", &id, &format!("n{i}")]))));
+        scope.spawn(|| (1..30).for_each(|i| drop(lay.ok(&["update", "--pids-limit", &i.to_string(), &id]))));
+    });
+    let fields = "{{.Name}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(inspect(&lay, &id, fields), "n29 29");
+    lay.ok(&["rm", "n29"]);
+    lay.assert_clean();
+}
+
 /// Runs a command on a terminal, types what is to be typed when it has printed what is expected, and returns all that it showed.
 fn on_terminal(lay: &Lay, args: &[&str], typed: &[(&str, &[u8])]) -> (i32, String) {
     use std::io::Read;

@@ -1,15 +1,14 @@
 //! Who is called what on a network: lines as in hosts(5), with the container's id as comment.
 
-use std::fs::{self, File};
+use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::links::Attached;
 use crate::container::error::Error;
-use crate::container::files::{on, write};
+use crate::container::files::write;
 use crate::container::launch::Environment;
+use crate::container::lock::locked_dir;
 use crate::container::record::{Container, Record, Status};
 
 /// Beside the addresses of a network.
@@ -94,8 +93,7 @@ pub fn remove(env: &Environment, id: &str, attached: &Attached) -> Result<(), Er
 }
 
 fn change(dir: &Path, id: &str, new: &str) -> Result<(), Error> {
-    let lock = File::open(dir).map_err(on("open", dir))?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|e| on("lock", dir)(e.into()))?;
+    let _lock = locked_dir(dir)?;
     let mine = format!(" #{id}");
     let mut text: String =
         read(dir).lines().filter(|line| !line.ends_with(&mine)).flat_map(|line| [line, "\n"]).collect();

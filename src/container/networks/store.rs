@@ -1,10 +1,10 @@
 //! The networks of a store.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ipnet::{IpNet, Ipv4Net};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 
 use super::definition::{Driver, Network};
 use super::links::Attached;
@@ -13,6 +13,7 @@ use crate::container::error::Error;
 use crate::container::files::{on, read_json, remove_if_there, write_json};
 use crate::container::id::check_name;
 use crate::container::launch::Environment;
+use crate::container::lock::locked;
 use crate::container::record::{Container, Status};
 use crate::network::{self, Wire};
 
@@ -240,17 +241,10 @@ impl<'a> Networks<'a> {
     }
 
     fn lock(&self, how: FlockOperation) -> Result<File, Error> {
-        locked(self.dir.with_file_name("networks.lock"), how)
+        locked(&self.dir.with_file_name("networks.lock"), how)
     }
 }
 
 fn machine_lock() -> Result<File, Error> {
-    locked(PathBuf::from(MACHINE), FlockOperation::LockExclusive)
-}
-
-fn locked(path: PathBuf, how: FlockOperation) -> Result<File, Error> {
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(on("open", &path))?;
-    flock(&file, how).map_err(|e| on("lock", &path)(e.into()))?;
-    Ok(file)
+    locked(Path::new(MACHINE), FlockOperation::LockExclusive)
 }

@@ -4,11 +4,10 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::{MountKind, MountRequest, Volumes};
 use crate::container::error::Error;
 use crate::container::files::{on, remove_if_there};
+use crate::container::lock::locked_dir;
 use crate::kernel::tree;
 use crate::snapshot::Files;
 
@@ -34,8 +33,7 @@ pub fn fill(volumes: &Volumes, mounts: &[MountRequest], root: &Files) -> Result<
 
 fn fill_one(dir: &Path, data: &Path, source: &OwnedFd) -> Result<(), Error> {
     // Containers that start at the same time fill it once.
-    let lock = File::open(dir).map_err(on("open", dir))?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|e| on("lock", dir)(e.into()))?;
+    let _lock = locked_dir(dir)?;
     let mark = dir.join(FILLING);
     if mark.exists() {
         // Whoever filled it was killed.

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::MountKind;
@@ -14,6 +14,7 @@ use crate::container::error::Error;
 use crate::container::events::note;
 use crate::container::files::{on, read_json, write_json};
 use crate::container::id::{check_name, new_id};
+use crate::container::lock::{locked, locked_dir};
 use crate::container::set::Containers;
 
 /// What is known of a volume.
@@ -81,6 +82,8 @@ impl Volumes {
             DirBuilder::new().recursive(true).mode(mode).create(path).map_err(on("create", path))
         };
         make(&dir, 0o711)?;
+        // Containers that start at the same time make it once.
+        let _lock = locked_dir(&dir)?;
         let about = dir.join("volume.json");
         if !about.exists() {
             write_json(&about, &volume)?;
@@ -197,10 +200,30 @@ impl Volumes {
     }
 
     fn lock(&self, how: FlockOperation) -> Result<File, Error> {
-        let path = self.root.with_file_name("volumes.lock");
-        let file = File::options().create(true).truncate(false).write(true).open(&path);
-        let file = file.map_err(on("open", &path))?;
-        flock(&file, how).map_err(|e| on("lock", &path)(e.into()))?;
-        Ok(file)
+        locked(&self.root.with_file_name("volumes.lock"), how)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_that_many_ask_for_at_once_is_made_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let volumes = Volumes::new(dir.path());
+        for round in 0..100 {
+            let name = format!("v{round}");
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| volumes.ensure(&name, false).unwrap());
+                }
+            });
+            assert_eq!(volumes.find(&name).unwrap().name, name);
+            let left: Vec<_> = fs::read_dir(volumes.path(&name)).unwrap().flatten().collect();
+            assert_eq!(left.len(), 2, "the content and what is known of it: {left:?}");
+        }
+        let noted = fs::read_to_string(dir.path().join("events/log")).unwrap_or_default();
+        assert_eq!(noted.matches("create").count(), 100, "{noted}");
     }
 }
