@@ -27,7 +27,7 @@ use crate::kernel;
 use crate::network::{self, Allocator, Bridge, Pasta, Published, Relay, Slirp};
 use crate::runtime::cgroup::Making;
 use crate::runtime::{self, Create, Process};
-use crate::snapshot::{Kept, Snapshot, Via};
+use crate::snapshot::{Files, Kept, Snapshot, Via};
 
 /// What containers need of the machine: the store and the configuration.
 #[derive(Clone, Debug)]
@@ -149,6 +149,8 @@ pub(super) struct Source<'a> {
     pub rootfs: &'a dyn runtime::Rootfs,
     /// Its configuration.
     pub config: oci_spec::image::Config,
+    /// Its files, where they have been opened for other lookups already.
+    pub files: Option<Files>,
 }
 
 /// The same for a container that consists of `source`.
@@ -177,14 +179,15 @@ fn start(
     let record = &container.record;
     let group = make_group(env, record)?;
     let own;
-    let Source { snapshot, rootfs, config } = match source {
+    let Source { snapshot, rootfs, config, files } = match source {
         Some(source) => source,
         None => {
             own = WithImages::of(env, snapshot(env, container)?, &record.options.mounts)?;
-            Source { snapshot: &own.snapshot, rootfs: &own, config: super::spec::image_config(env, record)? }
+            let config = super::spec::image_config(env, record)?;
+            Source { snapshot: &own.snapshot, rootfs: &own, config, files: None }
         }
     };
-    let files = snapshot.peek()?;
+    let files = files.map_or_else(|| snapshot.peek(), Ok)?;
     let user = record.options.user.clone().or_else(|| config.user().clone()).unwrap_or_default();
     let identity = user::resolve(&user, &files)?.with_groups(&record.options.group_add, &files)?;
     fill(&Volumes::new(env.store.root()), &record.options.mounts, &files)?;

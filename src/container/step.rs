@@ -20,7 +20,7 @@ use super::options::Options;
 use super::pump::{Outside, Pump, receive_signals};
 use super::record::{Container, Record};
 use super::streams::Streams;
-use super::teardown::{teardown, teardown_and_remove};
+use super::teardown::{forget_behind, teardown, teardown_and_remove};
 use super::user;
 use crate::runtime::Rootfs;
 use crate::snapshot::{Files, Snapshot, create_upper};
@@ -40,6 +40,8 @@ pub struct Workplace {
 pub struct Step<'a> {
     /// The layers that it sees.
     pub layers: Snapshot,
+    /// Their files, where they have been opened already: users are looked up there.
+    pub files: Option<Files>,
     /// What it is to run.
     pub args: Vec<String>,
     /// Environment, user and working directory.
@@ -132,7 +134,7 @@ impl Workplace {
     }
 
     fn start(&mut self, env: &Environment, step: Step<'_>, stdin: bool) -> Result<Launched, Error> {
-        let Step { mut layers, args, config, options, given } = step;
+        let Step { mut layers, files, args, config, options, given } = step;
         let dir = self.container.path("rw");
         if !dir.is_dir() {
             create_upper(&dir, &layers)?;
@@ -141,7 +143,7 @@ impl Workplace {
         self.container.record.args = args;
         self.container.record.options = Options { auto_remove: true, ..options };
         let rootfs = StepRoot { snapshot: &layers, given };
-        let source = Source { snapshot: &layers, rootfs: &rootfs, config };
+        let source = Source { snapshot: &layers, rootfs: &rootfs, config, files };
         launch_from(
             env,
             &self.container,
@@ -179,6 +181,15 @@ impl Workplace {
     /// When something cannot be removed.
     pub fn remove(self, env: &Environment) -> Result<(), Error> {
         teardown_and_remove(env, &self.container)
+    }
+
+    /// The same, but its files are removed by a process that nobody waits for. The caller must be single-threaded.
+    ///
+    /// # Errors
+    /// As [`Workplace::remove`].
+    pub fn remove_behind(self, env: &Environment) -> Result<(), Error> {
+        teardown(env, &self.container)?;
+        forget_behind(env, &self.container)
     }
 }
 

@@ -7,16 +7,20 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-use super::{Error, Layer, LayerForm, Via, loopdev};
+use super::{Error, Layer, LayerForm, Snapshot, Via, loopdev};
 use crate::kernel::mount::{self, Change, Context};
 
-/// Mounts a layer, its ids mapped to `userns` if there is one.
-pub(super) fn mount(layer: &Layer, via: Via, userns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, Error> {
+/// Mounts a layer of `image`, its ids mapped to `userns` if there is one.
+pub(super) fn mount(
+    layer: &Layer,
+    image: &Snapshot,
+    userns: Option<BorrowedFd<'_>>,
+) -> Result<OwnedFd, Error> {
     let failed = |source| Error::Layer { path: layer.path.clone(), source };
     match layer.form {
         LayerForm::Directory => mount::clone_idmapped(&layer.path, userns, false).map_err(failed),
         LayerForm::Erofs => {
-            let mount = erofs(&layer.path, via)?;
+            let mount = image.kept.or_mount(&layer.path, || erofs(&layer.path, image.via))?;
             if let Some(userns) = userns {
                 mount::idmap(&mount, userns, false, &layer.path).map_err(failed)?;
             }

@@ -11,6 +11,7 @@ mod kept;
 mod layers;
 mod loopdev;
 mod overlay;
+mod stack;
 mod upper;
 
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -18,12 +19,13 @@ use std::path::PathBuf;
 
 use lay_store::{Layer, LayerForm};
 use rustix::mount::MountAttrFlags;
+use stack::Stack;
 
 pub use compare::{Difference, Said, Usage, differences, layer_entries, usage};
 pub use error::Error;
 pub use files::{Entry, Files};
 pub use form::{Form, UnknownForm, preferred_form};
-pub use kept::Kept;
+pub use kept::{Kept, Originals};
 pub use upper::create_upper;
 
 /// overlayfs takes no more (`OVL_MAX_STACK` in `fs/overlayfs/params.h`).
@@ -72,7 +74,7 @@ impl Snapshot {
             Some(dir) => Some(upper::Upper::open(dir, userns, self.ephemeral)?),
         };
         let root = overlay::mount(&mut layers, upper.as_ref(), MountAttrFlags::empty());
-        self.kept.spend(layers.into_iter().chain(upper.map(|upper| upper.mount)));
+        self.kept.spend(layers.into_mounts().chain(upper.map(|upper| upper.mount)));
         root
     }
 
@@ -84,10 +86,9 @@ impl Snapshot {
     pub fn peek(&self) -> Result<Files, Error> {
         let mut layers = self.mount_layers(None)?;
         if let Some(changes) = self.upper.as_deref().map(upper::changes).transpose()?.flatten() {
-            layers.insert(0, changes);
+            layers.put_on_top(changes);
         }
-        if let [_] = layers.as_slice() {
-            let only = layers.remove(0);
+        if let Some(only) = layers.take_only() {
             // One that an overlay was made of stands in a mount namespace on older kernels, and cannot be mapped any more.
             if let Some(top) = self.layers.last().filter(|top| top.form == LayerForm::Erofs) {
                 self.kept.put(&top.path, &only);
@@ -99,7 +100,7 @@ impl Snapshot {
     }
 
     /// Mounts every layer, top to bottom.
-    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>) -> Result<Vec<OwnedFd>, Error> {
+    fn mount_layers(&self, userns: Option<BorrowedFd<'_>>) -> Result<Stack, Error> {
         match self.layers.len() {
             0 => return Err(Error::NoLayers),
             count if count > MAX_LAYERS => return Err(Error::TooManyLayers { count, most: MAX_LAYERS }),
@@ -108,20 +109,21 @@ impl Snapshot {
         // A layer that stands in the stack twice (empty ones often do) counts where it stands on top: what it says there, it
         // says again of everything below. overlayfs would refuse the second.
         let mut seen = std::collections::HashSet::new();
-        let distinct = self.layers.iter().rev().filter(|layer| seen.insert(&layer.path));
-        let mut mounts = Vec::new();
+        let distinct: Vec<&Layer> =
+            self.layers.iter().rev().filter(|layer| seen.insert(&layer.path)).collect();
+        let mut stack = Stack::for_layers(&distinct, userns);
         for layer in distinct {
-            let mount = match self.kept.take(&layer.path) {
-                Some(mount) => layers::remap(layer, mount, userns)?,
-                None => layers::mount(layer, self.via, userns)?,
-            };
-            let hides_the_rest = layers::is_opaque(&mount);
-            mounts.push(mount);
-            if hides_the_rest {
+            if !stack.put_shared(layer)? {
+                stack.put_below(match self.kept.take(&layer.path) {
+                    Some(mount) => layers::remap(layer, mount, userns)?,
+                    None => layers::mount(layer, self, userns)?,
+                });
+            }
+            if stack.bottom().is_some_and(layers::is_opaque) {
                 break;
             }
         }
-        Ok(mounts)
+        Ok(stack)
     }
 }
 

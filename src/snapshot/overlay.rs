@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountPropagationFlags, MoveMountFlags};
 
 use super::Error;
+use super::stack::Stack;
 use super::upper::Upper;
 use crate::kernel::identity::take_ids;
 use crate::kernel::mount::{self, Context};
@@ -21,13 +22,13 @@ use crate::kernel::userns;
 
 /// Stacks `layers`, top to bottom, and puts `upper` on top.
 pub(super) fn mount(
-    layers: &mut Vec<OwnedFd>,
+    layers: &mut Stack,
     upper: Option<&Upper>,
     attributes: MountAttrFlags,
 ) -> Result<OwnedFd, Error> {
-    if upper.is_none() && layers.len() < 2 {
+    if upper.is_none() && layers.dirs().len() < 2 {
         // overlayfs stacks no single directory; an empty one below changes nothing.
-        layers.push(empty().map_err(Error::Overlay)?);
+        layers.put_below(empty().map_err(Error::Overlay)?);
     }
     let layers = &*layers;
     let work = move || create(layers, upper, attributes);
@@ -38,7 +39,7 @@ pub(super) fn mount(
     })
 }
 
-fn create(layers: &[OwnedFd], upper: Option<&Upper>, attributes: MountAttrFlags) -> Result<OwnedFd, Error> {
+fn create(layers: &Stack, upper: Option<&Upper>, attributes: MountAttrFlags) -> Result<OwnedFd, Error> {
     let attributes =
         if upper.is_none() { attributes | MountAttrFlags::MOUNT_ATTR_RDONLY } else { attributes };
     become_root_of(upper)?;
@@ -65,9 +66,9 @@ fn is_unknown(error: &mount::Error) -> bool {
     matches!(error.errno(), Errno::INVAL | Errno::OPNOTSUPP)
 }
 
-fn by_descriptor(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<Context, mount::Error> {
+fn by_descriptor(layers: &Stack, upper: Option<&Upper>) -> Result<Context, mount::Error> {
     let context = context(upper)?;
-    for layer in layers {
+    for layer in layers.dirs() {
         context.fd("lowerdir+", layer)?;
     }
     if let Some(upper) = upper {
@@ -77,9 +78,9 @@ fn by_descriptor(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<Context, m
     Ok(context)
 }
 
-fn by_path(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<Context, mount::Error> {
+fn by_path(layers: &Stack, upper: Option<&Upper>) -> Result<Context, mount::Error> {
     let context = context(upper)?;
-    for layer in layers {
+    for layer in layers.dirs() {
         context.string("lowerdir+", &path_of(layer))?;
     }
     upper_by_path(&context, upper)?;
@@ -87,9 +88,9 @@ fn by_path(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<Context, mount::
 }
 
 /// All options of this kind of context share one page, which is enough for 200 layers.
-fn by_one_string(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<Context, mount::Error> {
+fn by_one_string(layers: &Stack, upper: Option<&Upper>) -> Result<Context, mount::Error> {
     let context = context(upper)?;
-    let paths: Vec<String> = layers.iter().map(path_of).collect();
+    let paths: Vec<String> = layers.dirs().iter().map(path_of).collect();
     context.string("lowerdir", &paths.join(":"))?;
     upper_by_path(&context, upper)?;
     Ok(context)
@@ -136,14 +137,14 @@ fn become_root_of(upper: Option<&Upper>) -> Result<(), Error> {
 
 /// Puts the mounts into a mount namespace that only this thread is in. They cover each other at the root, which does
 /// not matter: `/proc/self/fd` leads to each.
-fn attach_privately(layers: &[OwnedFd], upper: Option<&Upper>) -> Result<(), Error> {
+fn attach_privately(layers: &Stack, upper: Option<&Upper>) -> Result<(), Error> {
     let step = |step| move |e: Errno| Error::Identity { step, source: io::Error::from(e) };
     unshare(CloneFlags::CLONE_NEWNS)
         .map_err(|e| Error::Identity { step: "make a mount namespace", source: e.into() })?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).map_err(step("close the mount namespace"))?;
     let upper = upper.map(|upper| &upper.mount);
-    for mount in layers.iter().chain(upper) {
+    for mount in layers.mounts().chain(upper) {
         let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         rustix::mount::move_mount(mount, "", CWD, "/", flags).map_err(step("attach a layer"))?;
     }

@@ -362,3 +362,63 @@ fn what_is_unpacked_stacks() {
     let snapshot = with_upper(snapshot, &temp.path().join("container"));
     check(&Files::new(snapshot.mount(Some(userns.fd.as_fd())).unwrap()));
 }
+
+#[test]
+fn directories_share_a_mount_unless_something_is_mounted_between() {
+    if skip() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let layers = ["a/fs", "b/fs", "c/fs"].map(|path| Layer {
+        diff_id: lay_store::Digest::of(path.as_bytes()),
+        form: LayerForm::Directory,
+        path: dir.path().join(path),
+    });
+    for layer in &layers {
+        fs::create_dir_all(&layer.path).unwrap();
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            rustix::mount::mount_change("/", private).unwrap();
+            let own = crate::kernel::mount::Context::open("tmpfs").unwrap();
+            let own = own.mount(MountAttrFlags::empty()).unwrap();
+            crate::kernel::mount::attach(&own, CWD, &dir.path().join("b")).unwrap();
+            for layer in &layers {
+                fs::create_dir_all(&layer.path).unwrap();
+                fs::write(layer.path.join(layer.diff_id.hex()), "here").unwrap();
+            }
+            let snapshot = Snapshot { layers: layers.to_vec(), ..Snapshot::default() };
+            let stack = snapshot.mount_layers(None).unwrap();
+            assert_eq!((stack.dirs().len(), stack.mounts().count()), (3, 2));
+            let files = snapshot.peek().unwrap();
+            for layer in &layers {
+                let text = files.read(layer.diff_id.hex(), 10).unwrap();
+                assert_eq!(text.as_deref(), Some(&b"here"[..]), "{}", layer.path.display());
+            }
+        });
+    });
+}
+
+#[test]
+fn one_file_system_serves_all_snapshots_of_a_layer() {
+    if skip() {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    base_layer(&dir.path().join("tree"));
+    let image = dir.path().join("image.erofs");
+    let made = Command::new("mkfs.erofs").arg(&image).arg(dir.path().join("tree")).output().unwrap();
+    assert!(made.status.success());
+    let layer = Layer { diff_id: lay_store::Digest::of(b""), form: LayerForm::Erofs, path: image };
+    let originals = Originals::default();
+    let device = |kept: Kept| {
+        let files = Snapshot { layers: vec![layer.clone()], kept, ..Snapshot::default() }.peek().unwrap();
+        files.stat("busybox").unwrap().unwrap().st_dev
+    };
+    let (first, alone) = (device(originals.kept()), device(Kept::default()));
+    let copied = crate::kernel::release::version().is_some_and(|version| version >= (6, 15));
+    assert_eq!(device(originals.kept()) == first, copied);
+    assert_ne!(alone, first, "a container has a file system of its own");
+}

@@ -58,15 +58,17 @@ pub fn create_upper(dir: &Path, image: &Snapshot) -> Result<(), Error> {
 /// The root directory as a container sees it: overlayfs shows the topmost one.
 fn root_of(image: &Snapshot) -> Result<Stat, Error> {
     let top = image.layers.last().ok_or(Error::NoLayers)?;
+    let failed = |source| Error::Upper { step: "look at", path: top.path.clone(), source };
+    if top.form == LayerForm::Directory {
+        return rustix::fs::stat(&top.path).map_err(failed);
+    }
     let root = match image.kept.take(&top.path) {
         Some(mount) => mount,
-        None => layers::mount(top, image.via, None)?,
+        None => layers::mount(top, image, None)?,
     };
     let stat = rustix::fs::fstat(&root);
-    if top.form == LayerForm::Erofs {
-        image.kept.put(&top.path, &root);
-    }
-    stat.map_err(|source| Error::Upper { step: "look at", path: top.path.clone(), source })
+    image.kept.put(&top.path, &root);
+    stat.map_err(failed)
 }
 
 /// The upper directory, mounted for one overlay.

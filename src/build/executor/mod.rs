@@ -117,6 +117,7 @@ fn build_from(
         elsewhere,
         lease: &lease,
         images,
+        mounts: crate::snapshot::Originals::default(),
         done: std::collections::BTreeMap::new(),
     };
     let Finished { image, names, carried, elsewhere } = schedule::run(session, progress)?;

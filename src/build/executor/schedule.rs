@@ -53,7 +53,7 @@ impl Scene {
             ..crate::container::Options::default()
         };
         let shell = self.state.shell().into_iter().next().unwrap_or_else(|| "/bin/sh".to_owned());
-        let step = Step { layers, args: vec![shell], config, options, given: &|_, _| Ok(None) };
+        let step = Step { layers, files: None, args: vec![shell], config, options, given: &|_, _| Ok(None) };
         let end = self.workplace.run_attached(env, step);
         self.workplace.remove(env)?;
         Ok(end?.code)
@@ -83,7 +83,8 @@ pub fn run(session: Session<'_>, progress: &mut dyn Progress) -> Result<Finished
         failed: None,
     };
     let result = build.all(&plan.stages, &signals, progress);
-    let env = build.session.env;
+    // Here, because the index leaves threads behind.
+    let scene = build.leave();
     // What was carried out before a failure counts for the next build.
     let kept = match build.failed.is_some() && build.session.options.keep_failed {
         true => remember_aside(&build.session, &build.remembered),
@@ -93,14 +94,11 @@ pub fn run(session: Session<'_>, progress: &mut dyn Progress) -> Result<Finished
         (Err(error), _) | (Ok(()), Some(error)) => Err(error),
         (Ok(()), None) => kept.and_then(|()| finish(&mut build.session, &build.remembered)),
     };
-    let mut scene = None;
-    for (stage, workplace) in std::mem::take(&mut build.workplaces) {
-        match build.failed.take_if(|(failed, _)| *failed == stage && build.session.options.keep_failed) {
-            Some((_, state)) => scene = Some(Box::new(Scene { workplace, state })),
-            None => workplace.remove(env)?,
-        }
+    match (result, scene) {
+        (Ok(finished), Ok(_)) => Ok(finished),
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Err(error), scene) => Err(Failure { error, scene: scene.ok().flatten() }),
     }
-    result.map_err(|error| Failure { error, scene })
 }
 
 /// Signals that end a build come as a descriptor, so that nothing is left half made.
@@ -129,6 +127,21 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
+    /// Removes the places where stages were built, but for one that the user wants to look at.
+    fn leave(&mut self) -> Result<Option<Box<Scene>>, Error> {
+        self.kill_all();
+        let failed = self.failed.as_ref().map(|(stage, _)| *stage);
+        let mut scene = None;
+        for (stage, workplace) in std::mem::take(&mut self.workplaces) {
+            if failed == Some(stage) && self.session.options.keep_failed {
+                scene = self.failed.clone().map(|(_, state)| Box::new(Scene { workplace, state }));
+            } else {
+                workplace.remove_behind(self.session.env)?;
+            }
+        }
+        Ok(scene)
+    }
+
     /// Builds stages until all of the target is here: its layers were not needed before.
     fn all(
         &mut self,

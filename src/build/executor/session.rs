@@ -16,7 +16,7 @@ use crate::build::plan::Plan;
 use crate::build::state::State;
 use crate::container::Environment;
 use crate::image::Image;
-use crate::snapshot::{Files, Snapshot};
+use crate::snapshot::{Files, Originals, Snapshot};
 
 /// No secret is longer, in bytes (as in BuildKit).
 const MAX_SECRET: u64 = 500 * 1024;
@@ -43,6 +43,8 @@ pub struct Session<'a> {
     pub lease: &'a Lease,
     /// Images by the names that the Containerfile has for them.
     pub images: BTreeMap<String, Image>,
+    /// Mounts of their layers.
+    pub mounts: Originals,
     /// Stages that can be built upon.
     pub done: BTreeMap<usize, State>,
 }
@@ -106,7 +108,7 @@ impl Session<'_> {
     /// [`StepError::Lost`] when one of them cannot be had.
     pub fn snapshot(&self, state: &State) -> Result<Snapshot, StepError> {
         self.bring(state)?;
-        state.snapshot(&self.env.store, self.env.via)
+        Ok(Snapshot { kept: self.mounts.kept(), ..state.snapshot(&self.env.store, self.env.via)? })
     }
 
     /// Brings those layers of results into the store that are elsewhere.

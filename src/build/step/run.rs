@@ -16,7 +16,7 @@ use crate::build::plan::Step as Planned;
 use crate::build::state::Part;
 use crate::container::{self, NetworkMode, Options, UsernsMode};
 use crate::kernel::userns;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Files, Snapshot};
 
 /// Host name of all commands, so that none of them can leave another one behind.
 const HOSTNAME: &str = "lay-build";
@@ -149,11 +149,11 @@ impl Stage<'_> {
 
     /// Runs it; what it wrote, if it wrote something.
     fn execute(&mut self, number: usize, command: Command) -> Result<Option<Part>, StepError> {
-        let layers = self.layers_with_points(&command.mounts)?;
+        let (layers, files) = self.layers_with_points(&command.mounts)?;
         let Command { args, config, options, mounts } = command;
         let relays = mounts.relays()?;
         let given = |name: &str, userns: Option<std::os::fd::BorrowedFd<'_>>| mounts.given(name, userns);
-        let step = container::Step { layers, args, config, options, given: &given };
+        let step = container::Step { layers, files, args, config, options, given: &given };
         let (stage, tell) = (self.index, &mut *self.tell);
         let mut output = |error: bool, bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).into_owned();
@@ -170,13 +170,14 @@ impl Stage<'_> {
         Ok(changed.then_some(Part::Kept { step: (self.index, number), path }))
     }
 
-    /// The layers so far, and the mount points that they lack.
-    pub(super) fn layers_with_points(&self, mounts: &Mounts) -> Result<Snapshot, StepError> {
+    /// The layers so far, and the mount points that they lack; the files of the former.
+    fn layers_with_points(&self, mounts: &Mounts) -> Result<(Snapshot, Option<Files>), StepError> {
         let mut layers = self.session.snapshot(&self.state)?;
-        let root: Option<Root> = self.root()?;
+        let files = if layers.layers.is_empty() { None } else { Some(layers.peek()?) };
+        let root = files.as_ref().map(|files| Root::of_files(files, "the image".to_owned())).transpose()?;
         let dir: &Path = &self.dir()?.join("points");
         layers.layers.extend(points::make(root.as_ref(), dir, &mounts.points, self.state.epoch)?);
-        Ok(layers)
+        Ok((layers, files))
     }
 }
 
