@@ -10,11 +10,11 @@ use super::output::{Format, rows};
 use crate::image;
 use crate::snapshot::usage;
 
-/// Show what each layer of an image costs, and what of it later layers hide
+/// Show what the store takes on disk, or what each layer of an image costs, and what of it later layers hide
 #[derive(Args, Debug)]
 pub struct Du {
-    /// Name or id of an image
-    image: String,
+    /// Name or id of an image; without, all images, containers, volumes and results of builds are counted
+    image: Option<String>,
     /// table, json, or a template such as '{{.Layer}} {{.Wasted}}'
     #[arg(long)]
     format: Option<String>,
@@ -23,10 +23,11 @@ pub struct Du {
 impl Du {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
+        let Some(image) = &self.image else { return super::usage::show(context, self.format.as_deref()) };
         let format = Format::parse(self.format.as_deref())?;
-        let tried = || format!("cannot measure {}", self.image);
+        let tried = || format!("cannot measure {image}");
         let store = context.store()?;
-        let image = image::find(&store, &self.image).tried(tried)?;
+        let image = image::find(&store, image).tried(tried)?;
         let layers = super::diff::layers(&store, &image)?;
         let used = usage(&layers, context.via()?).tried(tried)?;
         let others: Vec<image::Image> = image::list(&store)

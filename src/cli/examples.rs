@@ -51,7 +51,7 @@ const IMAGES: &[(&str, &str)] = &[
     ("tag", "tag centos:7 registry.example.com/base:7"),
     ("rmi", "rmi centos:7\nrmi -f 8652b9f0cb4c"),
     ("history", "history centos:7\nhistory --no-trunc --format '{{.CreatedBy}}' app"),
-    ("du", "du app\ndu --format json app"),
+    ("du", "du\ndu app\ndu --format json app"),
     (
         "diff",
         "diff web                          what a container has changed\ndiff app:1 app:2                  how images differ",
@@ -96,7 +96,7 @@ const CONTAINERS: &[(&str, &str)] = &[
         "inspect",
         "inspect web\ninspect -f '{{.State.Status}} {{.NetworkSettings.IPAddress}}' web\ninspect --type image centos:7",
     ),
-    ("prune", "prune --dry-run\nprune --containers --force"),
+    ("prune", "prune --dry-run\nprune --containers --force\nprune --all --filter until=240h"),
 ];
 
 const OTHERS: &[(&str, &str)] = &[

@@ -75,6 +75,7 @@ mod template;
 mod top;
 mod tree;
 mod update;
+mod usage;
 mod userns;
 mod version;
 mod volume;
@@ -197,7 +198,7 @@ enum Command {
     History(history::History),
     /// Show all about containers, images, networks or volumes, as JSON
     Inspect(inspect::Inspect),
-    /// Show what each layer of an image costs
+    /// Show what the store takes on disk, or what each layer of an image costs
     Du(du::Du),
     /// Show what a container has changed, or how images differ
     Diff(diff::Diff),

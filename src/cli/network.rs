@@ -312,7 +312,8 @@ fn prune(env: &Environment, networks: &Networks<'_>, filter: &[String], force: b
         return Ok(());
     }
     container::sweep(env).tried(|| "cannot look after the containers".to_string())?;
-    let removed = networks.prune(|network| filters.fit(|_, value| has_label(network.labels.iter(), value)));
+    let removed =
+        networks.prune(false, |network| filters.fit(|_, value| has_label(network.labels.iter(), value)));
     let removed = removed.tried(|| "cannot prune the networks".to_string())?;
     if !removed.is_empty() {
         line("Deleted Networks:")?;

@@ -58,7 +58,7 @@ impl Rmi {
 fn collect(env: &Environment) -> Result<(), Failure> {
     let options = PruneOptions {
         dry_run: false,
-        untagged_images: false,
+        images: &[],
         refetchable_blobs: false,
         build_cache: None,
         ingest_older_than: Duration::MAX,

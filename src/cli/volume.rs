@@ -186,7 +186,9 @@ fn prune(
     let wanted = |volume: &container::Volume| {
         (all || volume.anonymous) && filters.fit(|_, value| has_label(volume.labels.iter(), value))
     };
-    let removed = volumes.prune(&env.containers, wanted).tried(|| "cannot prune the volumes".to_string())?;
+    let removed = volumes
+        .prune(&env.containers, &[], false, wanted)
+        .tried(|| "cannot prune the volumes".to_string())?;
     if !removed.is_empty() {
         line("Deleted Volumes:")?;
         removed.iter().try_for_each(|(volume, _)| line(&volume.name))?;

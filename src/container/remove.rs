@@ -59,13 +59,17 @@ pub(super) fn remove_volumes(env: &Environment, container: &Container) -> Result
     Ok(())
 }
 
-/// Removes (or, with `dry_run`, only names) all containers that are not running.
+/// Removes (or, with `dry_run`, only names) those containers that are not running and that `wanted` picks.
 ///
 /// # Errors
 /// When the containers cannot be listed or one cannot be removed.
-pub fn prune_stopped(env: &Environment, dry_run: bool) -> Result<Vec<Removed>, Error> {
+pub fn prune_stopped(
+    env: &Environment,
+    dry_run: bool,
+    wanted: impl Fn(&Container) -> bool,
+) -> Result<Vec<Removed>, Error> {
     let mut removed = Vec::new();
-    for container in env.containers.list()? {
+    for container in env.containers.list()?.into_iter().filter(wanted) {
         if matches!(container.status()?, Status::Running(_)) {
             continue;
         }

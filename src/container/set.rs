@@ -146,13 +146,22 @@ impl Containers {
     /// # Errors
     /// When the containers cannot be listed.
     pub fn claims(&self) -> Result<Vec<crate::image::Claim>, Error> {
+        self.claims_without(&[])
+    }
+
+    /// The same without some containers, by id.
+    ///
+    /// # Errors
+    /// When the containers cannot be listed.
+    pub fn claims_without(&self, gone: &[&str]) -> Result<Vec<crate::image::Claim>, Error> {
         let claims = |c: Container| {
             let mounted = images(&c.record.options.mounts).filter_map(|image| image.manifest);
             let all: Vec<Digest> = mounted.chain([c.record.manifest]).collect();
             all.into_iter()
                 .map(move |manifest| crate::image::Claim { container: c.record.name.clone(), manifest })
         };
-        Ok(self.list()?.into_iter().flat_map(claims).collect())
+        let stay = |c: &Container| !gone.contains(&c.record.id.as_str());
+        Ok(self.list()?.into_iter().filter(stay).flat_map(claims).collect())
     }
 
     /// Reserves a name for an id: a link that only one process can create.

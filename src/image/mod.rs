@@ -9,6 +9,7 @@ mod load;
 mod remove;
 mod repair;
 mod save;
+mod unused;
 
 pub use change::Changes;
 pub use commit::{Commit, commit, import};
@@ -18,6 +19,7 @@ pub use load::{Source, load_archive, read_layer, read_layout};
 pub use remove::{Claim, Removal, Removed, remove};
 pub use repair::{Repaired, repair};
 pub use save::{save_archive, save_layout};
+pub use unused::unused;
 
 use std::path::{Path, PathBuf};
 

@@ -6,21 +6,24 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
+use oci_spec::image::Descriptor;
+
 use crate::build::BuildPrune;
 use crate::error::{Error, Result};
 use crate::fsutil::{self, disk_usage, lock, lock_file, random_name, remove_all, try_lock};
 use crate::layer::remove_abandoned;
 use crate::lease::protected;
+use crate::names::name_of;
 use crate::reach::reach;
 use crate::{Digest, Store};
 
 /// What a collection does.
 #[derive(Clone, Copy, Debug)]
-pub struct PruneOptions {
+pub struct PruneOptions<'a> {
     /// Only say what would be removed.
     pub dry_run: bool,
-    /// Remove images that have no name.
-    pub untagged_images: bool,
+    /// Entries of `index.json` to remove. Those that a running process protects stay.
+    pub images: &'a [Unwanted],
     /// Remove compressed layers that can be fetched again ([`Store::refetchable`]).
     pub refetchable_blobs: bool,
     /// Remove results of builds and the layers that nothing else uses; without, all of them stay.
@@ -29,11 +32,14 @@ pub struct PruneOptions {
     pub ingest_older_than: Duration,
 }
 
+/// An entry of `index.json`: its name, if it has one, and what it stands for.
+pub type Unwanted = (Option<String>, Digest);
+
 /// What a collection removed, or would remove.
 #[derive(Clone, Debug, Default)]
 pub struct Pruned {
-    /// Manifests of images without a name.
-    pub images: Vec<Digest>,
+    /// Images that were to be removed.
+    pub images: Vec<Unwanted>,
     /// Blobs and their sizes in bytes.
     pub blobs: Vec<(Digest, u64)>,
     /// Layers by diff id, and the bytes that they take on disk.
@@ -54,14 +60,12 @@ impl Store {
     /// What `roots` returns, or the store's own.
     pub fn prune<E: From<Error>>(
         &self,
-        options: &PruneOptions,
+        options: &PruneOptions<'_>,
         roots: impl FnOnce() -> std::result::Result<Vec<Digest>, E>,
     ) -> std::result::Result<Pruned, E> {
         let collection = lock(&self.path("gc.lock"), true)?;
-        let mut pruned = Pruned::default();
-        if options.untagged_images {
-            pruned.images = self.drop_nameless(&roots_of(self)?, options.dry_run)?;
-        }
+        let images = self.drop_entries(options.images, options.dry_run)?;
+        let mut pruned = Pruned { images, ..Pruned::default() };
         let mut used = self.used(roots()?, &pruned.images)?;
         used.extend(match &options.build_cache {
             Some(prune) => self.prune_build_records(prune, options.dry_run)?,
@@ -91,36 +95,28 @@ impl Store {
         Ok(pruned)
     }
 
-    fn drop_nameless(&self, nameless: &[Digest], dry_run: bool) -> Result<Vec<Digest>> {
+    fn drop_entries(&self, unwanted: &[Unwanted], dry_run: bool) -> Result<Vec<Unwanted>> {
         let protected: HashSet<Digest> = protected(self)?.into_iter().collect();
-        let gone: Vec<Digest> = nameless.iter().copied().filter(|d| !protected.contains(d)).collect();
-        if !dry_run {
-            for digest in &gone {
-                self.remove_nameless(digest)?;
-            }
+        let gone: Vec<Unwanted> =
+            unwanted.iter().filter(|(_, digest)| !protected.contains(digest)).cloned().collect();
+        if !dry_run && !gone.is_empty() {
+            self.change_names(|mut list| {
+                list.retain(|descriptor| !stands_in(&gone, name_of(descriptor), descriptor));
+                (list, ())
+            })?;
         }
         Ok(gone)
     }
 
-    fn remove_nameless(&self, manifest: &Digest) -> Result<()> {
-        let digest = manifest.to_string();
-        self.change_names(|mut list| {
-            let named = |d: &oci_spec::image::Descriptor| {
-                d.annotations().as_ref().is_some_and(|a| a.contains_key(crate::REF_NAME))
-            };
-            list.retain(|d| named(d) || d.digest().to_string() != digest);
-            (list, ())
-        })
-    }
-
     /// All that is referred to, but for images that go.
-    fn used(&self, roots: Vec<Digest>, gone: &[Digest]) -> Result<HashSet<Digest>> {
+    fn used(&self, roots: Vec<Digest>, gone: &[Unwanted]) -> Result<HashSet<Digest>> {
         let mut used = HashSet::new();
         for image in self.images()? {
-            match image.descriptor.digest().to_string().parse() {
-                Ok(digest) if image.name.is_none() && gone.contains(&digest) => {}
-                Ok(digest) => reach(self, digest, &mut used)?,
-                Err(_) => {}
+            if stands_in(gone, image.name, &image.descriptor) {
+                continue;
+            }
+            if let Ok(digest) = image.descriptor.digest().to_string().parse() {
+                reach(self, digest, &mut used)?;
             }
         }
         // What a damaged entry still names stays until it is repaired or removed.
@@ -225,9 +221,9 @@ impl Store {
     }
 }
 
-fn roots_of(store: &Store) -> Result<Vec<Digest>> {
-    let nameless = store.images()?.into_iter().filter(|image| image.name.is_none());
-    Ok(nameless.filter_map(|image| image.descriptor.digest().to_string().parse().ok()).collect())
+fn stands_in(entries: &[Unwanted], name: Option<String>, descriptor: &Descriptor) -> bool {
+    let digest = descriptor.digest().to_string();
+    entries.iter().any(|entry| entry.0 == name && entry.1.to_string() == digest)
 }
 
 fn is_older(path: &Path, age: Duration) -> bool {

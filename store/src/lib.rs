@@ -29,7 +29,7 @@ pub use build_copy::digest_of_value;
 pub use check::{Problem, Report};
 pub use digest::{Digest, DigestError};
 pub use error::{Error, Result};
-pub use gc::{PruneOptions, Pruned};
+pub use gc::{PruneOptions, Pruned, Unwanted};
 pub use index::{BlobRecord, Index, LayerRecord};
 pub use ingest::Ingest;
 pub use layer::{Layer, LayerForm, LayerIngest};

@@ -196,7 +196,7 @@ fn read(value: &Value) -> Result<Descriptor, DamagedEntry> {
     })
 }
 
-fn name_of(descriptor: &Descriptor) -> Option<String> {
+pub(crate) fn name_of(descriptor: &Descriptor) -> Option<String> {
     descriptor.annotations().as_ref()?.get(REF_NAME).cloned()
 }
 

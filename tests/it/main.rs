@@ -34,6 +34,7 @@ mod oci;
 mod oci_attacks;
 mod options;
 mod peers;
+mod pruning;
 mod pull;
 mod pushes;
 mod resources;

@@ -188,16 +188,18 @@ impl<'a> Networks<'a> {
         Ok(network)
     }
 
-    /// Removes those networks that no running container is on and that `wanted` names; returns them.
+    /// Removes (or, with `dry_run`, only names) those networks that no running container is on and that `wanted` picks.
     ///
     /// # Errors
     /// When one cannot be removed; those before are gone.
-    pub fn prune(&self, wanted: impl Fn(&Network) -> bool) -> Result<Vec<Network>, Error> {
+    pub fn prune(&self, dry_run: bool, wanted: impl Fn(&Network) -> bool) -> Result<Vec<Network>, Error> {
         let _alone = self.lock(FlockOperation::LockExclusive)?;
         let mut removed = Vec::new();
         for network in self.list()?.into_iter().filter(|n| !n.is_predefined() && wanted(n)) {
             if self.in_use(&network)?.is_none() {
-                self.discard(&network)?;
+                if !dry_run {
+                    self.discard(&network)?;
+                }
                 removed.push(network);
             }
         }

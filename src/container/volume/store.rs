@@ -15,6 +15,7 @@ use crate::container::events::note;
 use crate::container::files::{on, read_json, write_json};
 use crate::container::id::{check_name, new_id};
 use crate::container::lock::{locked, locked_dir};
+use crate::container::record::Container;
 use crate::container::set::Containers;
 
 /// What is known of a volume.
@@ -132,8 +133,17 @@ impl Volumes {
     /// # Errors
     /// When the containers cannot be listed.
     pub fn users(&self, containers: &Containers) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        self.users_without(containers, &[])
+    }
+
+    fn users_without(
+        &self,
+        containers: &Containers,
+        gone: &[&str],
+    ) -> Result<BTreeMap<String, Vec<String>>, Error> {
         let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for container in containers.list()? {
+        let stay = |container: &Container| !gone.contains(&container.record.id.as_str());
+        for container in containers.list()?.into_iter().filter(stay) {
             for mount in &container.record.options.mounts {
                 if let MountKind::Volume(name) = &mount.kind {
                     users.entry(name.clone()).or_default().push(container.record.name.clone());
@@ -141,6 +151,11 @@ impl Volumes {
             }
         }
         Ok(users)
+    }
+
+    /// Bytes that a volume's content takes on disk.
+    pub fn size(&self, name: &str) -> u64 {
+        crate::container::remove::disk_usage(&self.data(name))
     }
 
     /// Removes a volume that no container has.
@@ -156,21 +171,26 @@ impl Volumes {
         self.discard(name)
     }
 
-    /// Removes those volumes that no container has and that `wanted` names; returns them, with their size in bytes.
+    /// Removes (or, with `dry_run`, only names) those volumes that no container has, but for those with the ids `gone`, and that
+    /// `wanted` picks; with their size in bytes.
     ///
     /// # Errors
     /// When one cannot be removed; those before are gone.
     pub fn prune(
         &self,
         containers: &Containers,
+        gone: &[&str],
+        dry_run: bool,
         wanted: impl Fn(&Volume) -> bool,
     ) -> Result<Vec<(Volume, u64)>, Error> {
         let _alone = self.lock(FlockOperation::LockExclusive)?;
-        let users = self.users(containers)?;
+        let users = self.users_without(containers, gone)?;
         let mut removed = Vec::new();
         for volume in self.list()?.into_iter().filter(|v| !users.contains_key(&v.name) && wanted(v)) {
-            let size = crate::container::remove::disk_usage(&self.data(&volume.name));
-            self.discard(&volume.name)?;
+            let size = self.size(&volume.name);
+            if !dry_run {
+                self.discard(&volume.name)?;
+            }
             removed.push((volume, size));
         }
         Ok(removed)

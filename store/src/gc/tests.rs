@@ -2,9 +2,9 @@ use super::*;
 use crate::LayerForm;
 use oci_spec::image::{Descriptor, DescriptorBuilder, MediaType};
 
-const NOW: PruneOptions = PruneOptions {
+const NOW: PruneOptions<'_> = PruneOptions {
     dry_run: false,
-    untagged_images: true,
+    images: &[],
     refetchable_blobs: false,
     ingest_older_than: Duration::ZERO,
     build_cache: None,
@@ -17,7 +17,13 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn prune(store: &Store, roots: &[Digest]) -> Pruned {
-    store.prune::<Error>(&NOW, || Ok(roots.to_vec())).unwrap()
+    let options = PruneOptions { images: &nameless(store), ..NOW };
+    store.prune::<Error>(&options, || Ok(roots.to_vec())).unwrap()
+}
+
+fn nameless(store: &Store) -> Vec<Unwanted> {
+    let all = store.images().unwrap().into_iter().filter(|image| image.name.is_none());
+    all.map(|image| (None, image.descriptor.digest().to_string().parse().unwrap())).collect()
 }
 
 /// An image of one layer: descriptor, manifest, configuration, blob, diff id.
@@ -70,6 +76,34 @@ fn named_images_stay_and_others_go() {
         unnamed_parts[..3].iter().all(|d| !store.has_blob(d)) && store.layer(&unnamed_parts[3]).is_none()
     );
     assert!(fsutil::entries(&store.path("trash")).unwrap().is_empty());
+}
+
+#[test]
+fn images_go_by_the_name_that_is_said() {
+    let (_tmp, store) = store();
+    let (first, parts) = image(&store, "first");
+    for name in ["one:1", "two:1"] {
+        store.tag(name, first.clone()).unwrap();
+    }
+    let gone =
+        [(Some("one:1".to_string()), parts[0]), (Some("other:1".to_string()), parts[0]), (None, parts[0])];
+    let run = |images: &[Unwanted], dry_run| {
+        store.prune::<Error>(&PruneOptions { images, dry_run, ..NOW }, || Ok(vec![])).unwrap()
+    };
+    run(&gone, false);
+    let left: Vec<_> = store.images().unwrap().into_iter().map(|image| image.name).collect();
+    assert_eq!(left, [Some("two:1".to_string())]);
+    assert!(all_there(&store, parts), "another name still stands for it");
+    let last = [(Some("two:1".to_string()), parts[0])];
+    let said = run(&last, true);
+    assert_eq!((said.images.as_slice(), said.layers.len()), (&last[..], 1));
+    assert!(all_there(&store, parts) && store.find("two:1").is_ok(), "a dry run removes nothing");
+    let lease = store.lease().unwrap();
+    lease.protect(parts).unwrap();
+    assert!(run(&last, false).images.is_empty(), "somebody is about to use it");
+    drop(lease);
+    run(&last, false);
+    assert!(store.images().unwrap().is_empty() && !all_there(&store, parts));
 }
 
 #[test]
