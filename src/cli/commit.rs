@@ -28,6 +28,9 @@ pub struct Commit {
     /// Change the configuration, such as 'CMD ["httpd"]' or 'ENV A=b'
     #[arg(short, long, value_name = "INSTRUCTION")]
     change: Vec<String>,
+    /// Accepted for Docker's sake: what is committed always stands still
+    #[arg(short, long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pause: Option<bool>,
 }
 
 impl Commit {

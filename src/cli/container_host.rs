@@ -50,6 +50,8 @@ fn general(options: &Options, running: Option<&Running>) -> Map<String, Value> {
         "CapDrop": options.cap_drop,
         "SecurityOpt": security(options),
         "StorageOpt": size,
+        "Annotations": (!options.annotations.is_empty()).then_some(&options.annotations),
+        "CgroupParent": options.cgroup_parent.as_deref().unwrap_or_default(),
         "ContainerIDFile": options.cidfile.as_deref().unwrap_or(std::path::Path::new("")),
     }))
 }

@@ -78,6 +78,7 @@ fn config(record: &Record, image: &Value, exposed: &BTreeSet<String>) -> Value {
     json!({
         "Image": record.image,
         "Hostname": hostname,
+        "Domainname": options.domainname.as_deref().unwrap_or_default(),
         "User": or_image(&options.user, "User"),
         "Env": environment(&options.env, &image["Env"]),
         "Cmd": command,

@@ -19,6 +19,9 @@ pub struct Create {
     flags: CreateFlags,
     #[command(flatten)]
     image: ImageFlags,
+    /// Accepted for Docker's sake: 'lay start' says what is connected
+    #[arg(short, long, hide = true)]
+    attach: Vec<String>,
     /// Image, then a command and its arguments
     #[arg(trailing_var_arg = true, required = true, value_names = ["IMAGE", "COMMAND"], num_args = 1..)]
     words: Vec<String>,

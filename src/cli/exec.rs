@@ -39,6 +39,9 @@ pub struct Exec {
     /// Give the command all capabilities of the container's user namespace
     #[arg(long)]
     privileged: bool,
+    /// Accepted for Docker's sake: no keys leave a command
+    #[arg(long, hide = true, value_name = "KEYS")]
+    detach_keys: Option<String>,
     /// Show this help
     #[arg(short, long, action = ArgAction::Help)]
     help: Option<bool>,

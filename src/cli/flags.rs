@@ -10,6 +10,7 @@ use super::isolation::IsolationFlags;
 use super::limits::LimitFlags;
 use super::logging::LogFlags;
 use super::netflags::NetworkFlags;
+use super::others::OtherFlags;
 use super::userns::UsernsFlags;
 use crate::container::{
     Options, RestartPolicy, Security, parse_mount, parse_storage, parse_tmpfs, parse_volume,
@@ -67,6 +68,12 @@ pub struct CreateFlags {
     /// Host name
     #[arg(short = 'h', long, value_name = "NAME")]
     hostname: Option<String>,
+    /// Domain name, as the kernel keeps one beside the host name
+    #[arg(long, value_name = "NAME")]
+    domainname: Option<String>,
+    /// Annotation of the OCI configuration that it runs by
+    #[arg(long, value_name = "KEY=VALUE")]
+    annotation: Vec<String>,
     /// Run a small process 1 that reaps orphans and forwards signals
     #[arg(long)]
     init: bool,
@@ -111,8 +118,13 @@ pub struct CreateFlags {
     /// Resource group whose limits it shares
     #[arg(long, value_name = "NAME", help_heading = "Limits")]
     group: Option<String>,
+    /// Control group under which it gets its own, instead of the one for all containers
+    #[arg(long, value_name = "PATH", help_heading = "Limits", conflicts_with = "group")]
+    cgroup_parent: Option<String>,
     #[command(flatten)]
     log: LogFlags,
+    #[command(flatten)]
+    others: OtherFlags,
     /// Write the container's id to a file
     #[arg(long, value_name = "FILE")]
     cidfile: Option<PathBuf>,
@@ -143,6 +155,7 @@ impl CreateFlags {
 
     /// What the flags say, with the command and its arguments.
     pub fn options(&self, command: &[String]) -> Result<Options, Failure> {
+        self.others.check()?;
         let bad = || "invalid flag".to_string();
         let mut mounts = Vec::new();
         for volume in &self.volume {
@@ -164,6 +177,8 @@ impl CreateFlags {
             user: self.user.clone().or_else(|| userns::keeps_ids().then(own_ids)),
             group_add: self.group_add.clone(),
             hostname: self.hostname.clone(),
+            domainname: self.domainname.clone(),
+            annotations: self.annotation.iter().map(|text| annotation(text)).collect::<Result<_, _>>()?,
             tty: self.tty,
             interactive: self.interactive,
             auto_remove: self.rm,
@@ -194,10 +209,30 @@ impl CreateFlags {
             cap_drop: self.cap_drop.clone(),
             security: Security::parse(&self.security_opt).tried(bad)?,
             group: self.group.clone(),
+            cgroup_parent: self.cgroup_parent.as_deref().map(cgroup_parent).transpose()?,
             storage_size: parse_storage(&self.storage_opt).tried(bad)?,
             log: self.log.config()?,
             cidfile: self.cidfile.clone(),
         })
+    }
+}
+
+fn annotation(text: &str) -> Result<(String, String), Failure> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) = pair.ok_or_else(|| {
+        Failure::new(format!("invalid value '{text}' for --annotation: expected KEY=VALUE"))
+    })?;
+    Ok((key.to_string(), value.to_string()))
+}
+
+/// A path below each hierarchy; the name of a systemd slice is one too.
+fn cgroup_parent(text: &str) -> Result<String, Failure> {
+    let path = text.trim_matches('/');
+    match path.is_empty() || path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        true => Err(Failure::new(format!(
+            "invalid value '{text}' for --cgroup-parent: expected the path of a control group, such as /batch"
+        ))),
+        false => Ok(format!("/{path}")),
     }
 }
 

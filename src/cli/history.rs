@@ -1,12 +1,12 @@
 //! `lay history`
 
-use clap::Args;
+use clap::{ArgAction, Args};
 use serde_json::{Value, json};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::human;
-use super::output::{Format, rows};
+use super::output::{Format, line, rows};
 use crate::image;
 
 /// Longest instruction in a table.
@@ -20,9 +20,16 @@ pub struct History {
     /// table, json, or a template such as '{{.CreatedBy}}'
     #[arg(long)]
     format: Option<String>,
-    /// Do not shorten instructions
+    /// Do not shorten instructions and ids
     #[arg(long)]
     no_trunc: bool,
+    /// Print ids alone
+    #[arg(short, long)]
+    quiet: bool,
+    /// Sizes and times in words; with false, in bytes and as dates
+    #[arg(short = 'H', long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, num_args = 0..=1,
+        default_missing_value = "true", require_equals = true)]
+    human: bool,
 }
 
 impl History {
@@ -32,21 +39,32 @@ impl History {
         let store = context.store()?;
         let image = image::find(&store, &self.image).tried(|| format!("cannot show {}", self.image))?;
         let columns = [
-            ("CREATED", "CreatedSince"),
+            ("IMAGE", "ID"),
+            ("CREATED", if self.human { "CreatedSince" } else { "CreatedAt" }),
             ("CREATED BY", "CreatedBy"),
             ("SIZE", "Size"),
             ("COMMENT", "Comment"),
         ];
-        let row = |entry: &image::HistoryEntry| -> Value {
+        let id = if self.no_trunc { image.id.to_string() } else { image.id.hex()[..12].to_string() };
+        let row = |(index, entry): (usize, &image::HistoryEntry)| -> Value {
+            let size = entry.size.unwrap_or(0);
             json!({
+                // Only the last step stands for an image.
+                "ID": if index == 0 { &id } else { "<missing>" },
                 "CreatedAt": entry.created,
                 "CreatedSince": entry.created.as_deref().map(human::ago).unwrap_or_default(),
                 "CreatedBy": self.shortened(&entry.created_by),
-                "Size": human::size(entry.size.unwrap_or(0), 3),
+                "Size": if self.human { human::size(size, 3) } else { size.to_string() },
                 "Comment": entry.comment,
             })
         };
-        let objects: Vec<Value> = image::history(&store, &image).iter().map(row).collect();
+        let objects: Vec<Value> = image::history(&store, &image).iter().enumerate().map(row).collect();
+        if self.quiet {
+            return objects
+                .iter()
+                .try_for_each(|row| line(row["ID"].as_str().unwrap_or_default()))
+                .map(|()| 0);
+        }
         rows(&format, &columns, &objects)?;
         Ok(0)
     }

@@ -9,6 +9,7 @@ use super::pull::{pull, reference, with_progress};
 use crate::build;
 use crate::image::{self, Image};
 use crate::kernel::userns;
+use crate::registry::Platform;
 
 /// When to ask the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,8 +40,9 @@ impl ImageFlags {
     /// The image, pulled if it has to be.
     pub fn image(&self, context: &Context, store: &Store, name: &str) -> Result<Image, Failure> {
         let tried = || format!("cannot run {name}");
+        let platform = self.platform.as_deref().map(platform).transpose()?;
         if self.pull != When::Always {
-            let found = match image::find(store, name) {
+            let found = match find(store, name, platform.as_ref()) {
                 // Steps of builds have ids too.
                 Err(image::Error::NotFound(_)) if build::is_step_id(name) => build::step_image(store, name)
                     .tried(tried)?
@@ -59,13 +61,33 @@ impl ImageFlags {
             return Err(not_here(name));
         }
         let reference = reference(name)?;
-        let platform = self.platform.as_deref();
+        let wanted = self.platform.as_deref();
         match self.quiet {
-            true => pull(context, store, &reference, platform, &())?,
-            false => with_progress(context, store, &reference, platform)?,
+            true => pull(context, store, &reference, wanted, &())?,
+            false => with_progress(context, store, &reference, wanted)?,
         };
-        image::find(store, name).tried(tried)
+        find(store, name, platform.as_ref()).tried(tried)
     }
+}
+
+/// An image that is here, for the platform that is wanted: one for another is not what was asked for.
+fn find(store: &Store, name: &str, platform: Option<&Platform>) -> Result<Image, image::Error> {
+    let Some(platform) = platform else { return image::find(store, name) };
+    let image = image::find_for(store, name, platform)?;
+    let config = &image.config;
+    let made_for = Platform::new(
+        &config.os().to_string(),
+        &config.architecture().to_string(),
+        config.variant().as_deref(),
+    );
+    match platform.fitness(&made_for) {
+        Some(_) => Ok(image),
+        None => Err(image::Error::NotFound(name.to_string())),
+    }
+}
+
+fn platform(text: &str) -> Result<Platform, Failure> {
+    text.parse().tried(|| "invalid value for --platform".to_string())
 }
 
 /// What is pulled here would be unpacked with owners that are wrong for all other containers.

@@ -34,6 +34,9 @@ pub struct Logs {
     /// Put the time before each line
     #[arg(short, long)]
     timestamps: bool,
+    /// Accepted for Docker's sake: logs have no further details
+    #[arg(long, hide = true)]
+    details: bool,
 }
 
 impl Logs {

@@ -49,6 +49,7 @@ mod names;
 mod netflags;
 mod network;
 mod network_view;
+mod others;
 mod output;
 mod pause;
 mod port;

@@ -126,6 +126,9 @@ struct Create {
     /// IPv6 beside IPv4
     #[arg(long)]
     ipv6: bool,
+    /// Accepted for Docker's sake: there always is IPv4
+    #[arg(long, hide = true)]
+    ipv4: bool,
     /// Accepted for Docker's sake: every container can join every network
     #[arg(long)]
     attachable: bool,

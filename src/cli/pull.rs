@@ -26,6 +26,9 @@ pub struct Pull {
     /// Print the digest alone
     #[arg(short, long)]
     quiet: bool,
+    /// Accepted for Docker's sake: what a digest names is always verified
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    disable_content_trust: Option<bool>,
 }
 
 impl Pull {

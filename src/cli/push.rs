@@ -59,6 +59,9 @@ pub struct Push {
     platform: Option<String>,
     #[command(flatten)]
     how: How,
+    /// Accepted for Docker's sake: what a digest names is always verified
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    disable_content_trust: Option<bool>,
 }
 
 impl Push {

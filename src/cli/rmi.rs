@@ -20,6 +20,9 @@ pub struct Rmi {
     /// Also if it has several names, or a stopped container was made from it
     #[arg(short, long)]
     force: bool,
+    /// Leave blobs and layers to a later prune
+    #[arg(long)]
+    no_prune: bool,
 }
 
 impl Rmi {
@@ -33,7 +36,9 @@ impl Rmi {
                 code = failure.code;
             }
         }
-        collect(&env)?;
+        if !self.no_prune {
+            collect(&env)?;
+        }
         Ok(code)
     }
 

@@ -1,6 +1,6 @@
 //! `lay run`
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::attach::{AttachFlags, leave, need_terminal};
 use super::context::Context;
@@ -20,6 +20,9 @@ pub struct Run {
     /// Run in the background and print the container's id
     #[arg(short, long)]
     detach: bool,
+    /// Stream to connect, all without: stdin (with -i), stdout or stderr
+    #[arg(short, long = "attach", value_name = "STREAM", conflicts_with = "detach", ignore_case = true)]
+    attach_to: Vec<Stream>,
     #[command(flatten)]
     attach: AttachFlags,
     #[command(flatten)]
@@ -27,6 +30,14 @@ pub struct Run {
     /// Image, then a command and its arguments
     #[arg(trailing_var_arg = true, required = true, value_names = ["IMAGE", "COMMAND"], num_args = 1..)]
     words: Vec<String>,
+}
+
+/// A standard stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stream {
+    Stdin,
+    Stdout,
+    Stderr,
 }
 
 impl Run {
@@ -54,7 +65,7 @@ impl Run {
             None => return Err(Failure::new("cannot run: no image was given")),
         };
         let mut options = self.flags.options(command)?;
-        options.stdin_once = options.interactive && !self.detach;
+        options.stdin_once = self.attaches(Stream::Stdin) && options.interactive && !self.detach;
         if options.stdin_once {
             need_terminal(options.tty)?;
         }
@@ -75,11 +86,19 @@ impl Run {
         if outlives(&created) {
             return self.through_monitor(&env, created).map_err(failed)?;
         }
-        let attach = Attach { stdin: self.flags.interactive };
+        let attach = Attach {
+            stdin: self.flags.interactive && self.attaches(Stream::Stdin),
+            stdout: self.attaches(Stream::Stdout),
+            stderr: self.attaches(Stream::Stderr),
+        };
         let exit = container::run_attached(&env, created, attach).map_err(failed)?;
         tell_reason(&name, memory, &exit);
         // Codes of processes and 128+n fit.
         Ok(u8::try_from(exit.code).unwrap_or(u8::MAX))
+    }
+
+    fn attaches(&self, stream: Stream) -> bool {
+        self.attach_to.is_empty() || self.attach_to.contains(&stream)
     }
 
     /// A container with a monitor of its own, to which this command is attached from the beginning.

@@ -27,6 +27,9 @@ pub struct Stats {
     /// Names or ids of containers; all that run without
     #[arg(value_name = "CONTAINER")]
     containers: Vec<String>,
+    /// Also those that do not run
+    #[arg(short, long)]
+    all: bool,
     /// Once
     #[arg(long)]
     no_stream: bool,
@@ -57,7 +60,8 @@ impl Stats {
                 }
                 row
             };
-            let objects: Vec<Value> = now.iter().map(row).collect();
+            let mut objects: Vec<Value> = now.iter().map(row).collect();
+            objects.extend(self.idle(context)?);
             if live {
                 // To the top, and nothing below.
                 let _ = write!(std::io::stdout(), "\x1b[H\x1b[2J");
@@ -68,6 +72,32 @@ impl Stats {
             }
             (before, pause) = (now, PAUSE);
         }
+    }
+
+    /// Rows of those that do not run, where they are asked for.
+    fn idle(&self, context: &Context) -> Result<Vec<Value>, Failure> {
+        if !self.all || !self.containers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = context.environment()?.containers.list();
+        let all = all.tried(|| "cannot measure the containers".to_string())?;
+        let idle = all.into_iter().filter(|c| !matches!(c.status(), Ok(Status::Running(_))));
+        Ok(idle.map(|container| self.idle_row(&container)).collect())
+    }
+
+    fn idle_row(&self, container: &Container) -> Value {
+        let id = if self.no_trunc { &container.record.id } else { container.short_id() };
+        json!({
+            "ID": id,
+            "Container": id,
+            "Name": container.record.name,
+            "CPUPerc": "0.00%",
+            "MemUsage": "0B / 0B",
+            "MemPerc": "0.00%",
+            "NetIO": "0B / 0B",
+            "BlockIO": "0B / 0B",
+            "PIDs": 0,
+        })
     }
 
     /// One reading of each; those that end meanwhile are left out where none was named.

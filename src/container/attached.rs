@@ -19,6 +19,10 @@ use super::terminal::{RawTerminal, copy_window_size};
 pub struct Attach {
     /// `-i`: pass on stdin.
     pub stdin: bool,
+    /// Show what it prints to stdout.
+    pub stdout: bool,
+    /// Show what it prints to stderr.
+    pub stderr: bool,
 }
 
 /// Runs a container in the foreground, as its own supervisor, until it ends.
@@ -35,8 +39,8 @@ pub fn run_attached(env: &Environment, created: Created, attach: Attach) -> Resu
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let outside = Outside {
         stdin: attach.stdin.then(|| stdin.as_fd()),
-        stdout: Some(stdout.as_fd()),
-        stderr: Some(stderr.as_fd()),
+        stdout: attach.stdout.then(|| stdout.as_fd()),
+        stderr: attach.stderr.then(|| stderr.as_fd()),
     };
     let Launched { process, streams, mut connection, spent } = launched;
     // It is left to this process's end, or to one that goes on after it.

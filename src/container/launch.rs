@@ -57,11 +57,15 @@ impl Environment {
 
     /// Where a container's control group stands, below each hierarchy; empty where none can be made.
     pub(super) fn cgroup_of(&self, record: &Record) -> String {
-        match &record.options.group {
-            _ if self.cgroup_parent.is_empty() => String::new(),
-            Some(group) => format!("{}/{}", Groups::new(self).path(group), record.id),
-            None => format!("{}/{}", self.cgroup_parent.trim_end_matches('/'), record.id),
+        if self.cgroup_parent.is_empty() {
+            return String::new();
         }
+        let parent = match (&record.options.group, &record.options.cgroup_parent) {
+            (Some(group), _) => Groups::new(self).path(group),
+            (None, Some(parent)) => parent.clone(),
+            (None, None) => self.cgroup_parent.clone(),
+        };
+        format!("{}/{}", parent.trim_end_matches('/'), record.id)
     }
 
     /// Whether a claim on an id range or an address still counts: its container exists and was not found dead.

@@ -53,6 +53,12 @@ pub struct Options {
     pub group_add: Vec<String>,
     /// `--hostname`.
     pub hostname: Option<String>,
+    /// `--domainname`.
+    #[serde(default)]
+    pub domainname: Option<String>,
+    /// `--annotation`.
+    #[serde(default)]
+    pub annotations: std::collections::BTreeMap<String, String>,
     /// `-t`.
     pub tty: bool,
     /// `-i`.
@@ -127,6 +133,9 @@ pub struct Options {
     /// `--group`.
     #[serde(default)]
     pub group: Option<String>,
+    /// `--cgroup-parent`, absolute below each hierarchy.
+    #[serde(default)]
+    pub cgroup_parent: Option<String>,
     /// `--storage-opt size=…`, in bytes.
     #[serde(default)]
     pub storage_size: Option<u64>,

@@ -153,3 +153,99 @@ fn ports_of_the_host_s_network_need_not_be_published() {
     lay.run(&["run", "--rm", "--network", "none", "-p", "80:80", "busybox", "true"]).fails(125, "--publish");
     lay.assert_clean();
 }
+
+#[test]
+fn single_streams_are_connected() {
+    let lay = Lay::new();
+    let script = "cat; echo out; echo err >&2";
+    let run = |streams: &[&str]| {
+        let flags = streams.iter().flat_map(|stream| ["-a", *stream]);
+        let args: Vec<&str> = ["run", "--rm", "--network", "none"].into_iter().chain(flags).collect();
+        let out = lay.run(&[&args[..], &["busybox", "sh", "-c", script]].concat()).expect(0);
+        (out.stdout.clone(), out.stderr.lines().filter(|line| *line == "err").count())
+    };
+    assert_eq!(run(&["stdout"]), ("out\n".to_string(), 0));
+    assert_eq!(run(&["STDERR"]), (String::new(), 1));
+    assert_eq!(run(&["stdin", "stdout", "stderr"]), ("out\n".to_string(), 1));
+    lay.run(&["run", "-d", "-a", "stdout", "busybox", "true"]).fails(125, "cannot be used with");
+    lay.run(&["run", "-a", "stdfoo", "busybox", "true"]).fails(125, "stdfoo");
+    lay.assert_clean();
+}
+
+#[test]
+fn a_container_has_a_domain_name_annotations_and_a_control_group_of_choice() {
+    let lay = Lay::new();
+    let parent = format!("{}/batch", lay.cgroup());
+    let flags =
+        ["--domainname", "example.test", "--annotation", "org.example.a=b=c", "--cgroup-parent", &parent];
+    let script = "cat /proc/sys/kernel/domainname /proc/self/cgroup";
+    let run = [&["run", "--name", "one", "--network", "none", "--cgroupns", "host"], &flags[..]].concat();
+    let out = lay.ok(&[&run[..], &["busybox", "sh", "-c", script]].concat());
+    let id = lay.ok(&["inspect", "-f", "{{.Id}}", "one"]);
+    assert!(out.starts_with("example.test\n") && out.contains(&format!(":{parent}/{id}")), "{out}");
+    let fields = "{{.Config.Domainname}} {{.HostConfig.CgroupParent}} {{json .HostConfig.Annotations}}";
+    let expected = format!("example.test {parent} {{\"org.example.a\":\"b=c\"}}");
+    assert_eq!(lay.ok(&["inspect", "-f", fields, "one"]), expected);
+    let config = lay.root().join("containers").join(&id).join("config.json");
+    let config: serde_json::Value = serde_json::from_slice(&std::fs::read(config).unwrap()).unwrap();
+    assert_eq!(config["annotations"]["org.example.a"], "b=c");
+    for bad in [&["--cgroup-parent", "../x"][..], &["--annotation", "=x"], &["--cgroup-parent", "/"]] {
+        lay.run(&[&["run", "--rm"], bad, &["busybox", "true"]].concat()).fails(125, bad[1]);
+    }
+    lay.ok(&["rm", "one"]);
+    let find = format!("find /sys/fs/cgroup -maxdepth 4 -type d -path '*{parent}' -exec rmdir {{}} +");
+    crate::support::output("sh", &["-c", &find]);
+    lay.assert_clean();
+}
+
+#[test]
+fn what_docker_has_and_lay_has_not_is_told() {
+    let lay = Lay::new();
+    for (flags, why) in [
+        (&["--link", "a:b"][..], "--network-alias"),
+        (&["--gpus", "all"], "--device"),
+        (&["--runtime", "runsc"], "lay is the runtime itself"),
+        (&["--volume-driver", "nfs"], "'local' alone"),
+    ] {
+        lay.run(&[&["run", "--rm"], flags, &["busybox", "true"]].concat()).fails(125, why);
+    }
+    let same = ["--volume-driver", "local", "--runtime", "lay", "--disable-content-trust"];
+    lay.ok(&[&["run", "--rm", "--network", "none"], &same[..], &["busybox", "true"]].concat());
+    lay.ok(&["create", "--name", "one", "-a", "stdout", "busybox", "true"]);
+    assert!(lay.ok(&["stats", "-a", "--no-stream", "--format", "{{.Name}} {{.PIDs}}"]).contains("one 0"));
+    assert_eq!(lay.ok(&["stats", "--no-stream", "--format", "{{.Name}}"]), "");
+    lay.ok(&["commit", "--pause=false", "one", "made"]);
+    let layers = || std::fs::read_dir(lay.root().join("layers")).unwrap().count();
+    let before = layers();
+    lay.ok(&["rm", "one"]);
+    lay.ok(&["rmi", "--no-prune", "made", "busybox"]);
+    assert_eq!(layers(), before);
+    lay.ok(&["prune", "-f"]);
+    assert_eq!(layers(), 0);
+    lay.assert_clean();
+}
+
+#[test]
+fn history_has_ids_and_plain_numbers() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "layers"]);
+    let id = lay.ok(&["images", "-q", "layers"]);
+    let ids = lay.ok(&["history", "-q", "layers"]);
+    let mut ids = ids.lines();
+    assert_eq!(ids.next(), Some(id.as_str()));
+    assert!(ids.all(|id| id == "<missing>"));
+    let exact = lay.ok(&["history", "--human=false", "--format", "{{.Size}}", "layers"]);
+    assert!(exact.lines().all(|size| size.parse::<u64>().is_ok()), "{exact}");
+    assert!(lay.ok(&["history", "-H", "layers"]).starts_with("IMAGE"));
+}
+
+#[test]
+fn an_image_for_another_platform_is_not_taken_for_it() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    let run = ["run", "--rm", "--network", "none"];
+    lay.ok(&[&run[..], &["--platform", "linux/amd64", "busybox", "true"]].concat());
+    let other = [&run[..], &["--pull", "never", "--platform", "linux/s390x", "busybox", "true"]].concat();
+    lay.run(&other).fails(125, "no such image");
+    lay.run(&[&run[..], &["--platform", "linux/arm/v7/x", "busybox", "true"]].concat()).fails(125, "--platform");
+}

@@ -113,6 +113,9 @@ pub fn generate(env: &Environment, container: &Container, facts: &Facts) -> Resu
     // In the host's UTS namespace, it would rename the host.
     let own_name = options.isolation.uts == Share::Private;
     spec.set_hostname(own_name.then(|| facts.hostname.clone()));
+    spec.set_domainname(options.domainname.clone().filter(|_| own_name));
+    let annotations = &options.annotations;
+    spec.set_annotations((!annotations.is_empty()).then(|| annotations.clone().into_iter().collect()));
     Ok(spec)
 }
 
