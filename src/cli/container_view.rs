@@ -156,7 +156,9 @@ fn networks(record: &Record, running: Option<&Running>, exposed: &BTreeSet<Strin
 fn mount_value(env: &Environment, mount: &MountRequest) -> Value {
     let (kind, name, source) = match &mount.kind {
         MountKind::Bind(path) => ("bind", None, json!(path)),
-        MountKind::Volume(name) => ("volume", Some(name), json!(Volumes::new(env.store.root()).data(name))),
+        MountKind::Volume(name) => {
+            ("volume", Some(name), json!(super::volume::mountpoint(&Volumes::new(env.store.root()), name)))
+        }
         MountKind::Tmpfs(_) => ("tmpfs", None, json!("")),
         MountKind::Image(image) => ("image", None, json!(image.name)),
         MountKind::Given(name) => ("bind", None, json!(name)),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -32,6 +33,9 @@ enum Action {
         /// Add a label
         #[arg(short, long, value_name = "KEY[=VALUE]")]
         label: Vec<String>,
+        /// type=none, o=bind and device=/DIRECTORY: a directory of this machine as its content
+        #[arg(short, long, value_name = "KEY=VALUE")]
+        opt: Vec<String>,
     },
     /// List volumes
     Ls {
@@ -86,9 +90,9 @@ impl Volume {
         let env = context.environment()?;
         let volumes = Volumes::new(env.store.root());
         match &self.action {
-            Action::Create { name, label, .. } => {
+            Action::Create { name, label, opt, .. } => {
                 let what = || format!("cannot create volume {}", name.as_deref().unwrap_or_default());
-                line(volumes.create(name.as_deref(), labels(label)).tried(what)?.name)?;
+                line(volumes.create(name.as_deref(), labels(label), labels(opt)).tried(what)?.name)?;
             }
             Action::Ls { filter, quiet, format, .. } => {
                 list(&env, &volumes, filter, *quiet, format.as_deref())?
@@ -119,12 +123,18 @@ fn labels(texts: &[String]) -> BTreeMap<String, String> {
     texts.iter().map(pair).collect()
 }
 
+/// Where a volume's content is; none where what is known of it is damaged.
+pub fn mountpoint(volumes: &Volumes, name: &str) -> Option<PathBuf> {
+    volumes.content(name).ok().map(|content| content.path)
+}
+
 /// A volume as `lay volume ls` and `inspect` show it.
 pub fn value(volumes: &Volumes, volume: &container::Volume) -> Value {
     json!({
         "Name": volume.name,
         "Driver": "local",
-        "Mountpoint": volumes.data(&volume.name),
+        "Mountpoint": mountpoint(volumes, &volume.name),
+        "Options": (!volume.options.is_empty()).then_some(&volume.options),
         "CreatedAt": volume.created,
         "Labels": volume.labels,
         "Scope": "local",

@@ -72,8 +72,8 @@ fn copy(env: &Environment, source: &Container, target: &Container, upper: &Path)
         if let (MountKind::Volume(new), Some(MountKind::Volume(old))) =
             (&mount.kind, same.map(|mount| &mount.kind))
         {
-            let (from, to) = (open(&volumes.data(old))?, open(&volumes.ensure(new, true)?)?);
-            tree::copy(&from, &to).map_err(|e| on("copy", &volumes.data(old))(e.into()))?;
+            let (from, to) = (open(&volumes.content(old)?.path)?, open(&volumes.ensure(new, true)?.path)?);
+            tree::copy(&from, &to).map_err(|e| on("copy", Path::new(old))(e.into()))?;
         }
     }
     Ok(())

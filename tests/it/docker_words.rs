@@ -247,5 +247,6 @@ fn an_image_for_another_platform_is_not_taken_for_it() {
     lay.ok(&[&run[..], &["--platform", "linux/amd64", "busybox", "true"]].concat());
     let other = [&run[..], &["--pull", "never", "--platform", "linux/s390x", "busybox", "true"]].concat();
     lay.run(&other).fails(125, "no such image");
-    lay.run(&[&run[..], &["--platform", "linux/arm/v7/x", "busybox", "true"]].concat()).fails(125, "--platform");
+    lay.run(&[&run[..], &["--platform", "linux/arm/v7/x", "busybox", "true"]].concat())
+        .fails(125, "--platform");
 }

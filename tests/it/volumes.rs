@@ -144,3 +144,41 @@ fn containers_that_start_at_once_fill_a_volume_once() {
     assert_eq!(std::fs::read_to_string(data(&lay, "shared").join("log")).unwrap().lines().count(), 6);
     lay.assert_clean();
 }
+
+#[test]
+fn a_directory_of_this_machine_can_be_a_volume() {
+    let lay = Lay::new();
+    let dir = tempfile::tempdir_in("/var/tmp").unwrap();
+    let path = &dir.path().display().to_string();
+    let device = format!("device={path}");
+    let create = ["volume", "create", "--opt", "type=none", "-o"];
+    lay.ok(&[&create[..], &["o=bind", "-o", &device, "shared"]].concat());
+    lay.ok(&[&create[..], &["o=bind,ro", "-o", &device, "readable"]].concat());
+    assert_eq!(
+        lay.ok(&["volume", "inspect", "-f", "{{.Mountpoint}} {{.Options.type}}", "shared"]),
+        format!("{path} none")
+    );
+    let image = image("volume-device");
+    lay.ok(&["pull", "-q", &image]);
+    let run = ["--network", "none", "-v"];
+    assert_eq!(
+        lay.sh(&[&run[..], &["shared:/data"]].concat(), &image, "cat /data/own; echo x > /data/new"),
+        "from the image"
+    );
+    assert_eq!(std::fs::read_to_string(dir.path().join("new")).unwrap(), "x\n");
+    let script = "cat /data/new; echo y > /data/new || echo refused";
+    assert_eq!(lay.sh(&[&run[..], &["readable:/data"]].concat(), &image, script), "x\nrefused");
+    lay.ok(&["create", "--name", "one", "-v", "shared:/data", &image, "true"]);
+    assert!(lay.ok(&["cp", "one:/data/new", "-"]).contains("x\n"));
+    lay.run(&["volume", "rm", "shared"]).fails(1, "in use by one");
+    lay.ok(&["rm", "-v", "one"]);
+    lay.ok(&["volume", "rm", "shared"]);
+    assert!(dir.path().join("new").exists(), "what is not the store's stays");
+    drop(dir);
+    let gone = ["run", "--rm", "--network", "none", "-v", "readable:/data", &image, "true"];
+    lay.run(&gone).fails(125, path);
+    lay.ok(&["volume", "rm", "readable"]);
+    lay.run(&["volume", "create", "-o", "type=nfs", "x"]).fails(1, "only directories of this machine");
+    assert_eq!(lay.ok(&["volume", "ls", "-q"]), "");
+    lay.assert_clean();
+}

@@ -165,7 +165,7 @@ fn assemble(env: &Environment, container: &Container, access: Access) -> Result<
 fn attach(env: &Environment, root: &OwnedFd, request: &MountRequest) -> Result<(), Error> {
     let source = match &request.kind {
         MountKind::Bind(path) => path.clone(),
-        MountKind::Volume(name) => Volumes::new(env.store.root()).data(name),
+        MountKind::Volume(name) => Volumes::new(env.store.root()).content(name)?.path,
         _ => return Ok(()),
     };
     let Some(target) = (View { root: Some(root) }).open(&request.target, OFlags::PATH)? else {

@@ -126,9 +126,12 @@ fn of(env: &Environment, request: &MountRequest, facts: &Facts) -> Result<Mount,
             bind_as(recursion, &source, &request.target, facts, &options)
         }
         MountKind::Volume(name) => {
-            let source = Volumes::new(env.store.root()).data(name);
-            options.extend(request.read_only.then_some("rro"));
-            bind(&source, &request.target, facts, &options)
+            let content = Volumes::new(env.store.root()).content(name)?;
+            if !content.path.is_dir() {
+                return Err(Error::BindSource(content.path));
+            }
+            options.extend((request.read_only || content.read_only).then_some("rro"));
+            bind(&content.path, &request.target, facts, &options)
         }
         MountKind::Image(_) => {
             options.push("rro");

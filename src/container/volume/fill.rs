@@ -21,12 +21,12 @@ const FILLING: &str = "filling";
 pub fn fill(volumes: &Volumes, mounts: &[MountRequest], root: &Files) -> Result<(), Error> {
     for mount in mounts {
         let MountKind::Volume(name) = &mount.kind else { continue };
-        let data = volumes.ensure(name, mount.anonymous)?;
-        if mount.no_copy {
+        let content = volumes.ensure(name, mount.anonymous)?;
+        if mount.no_copy || content.read_only || !content.path.is_dir() {
             continue;
         }
         let Some(source) = root.directory(&mount.target)? else { continue };
-        fill_one(&volumes.path(name), &data, &source)?;
+        fill_one(&volumes.path(name), &content.path, &source)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What is mounted into a container beside its root: directories of the host, volumes, memory.
 
+mod device;
 mod fill;
 mod gather;
 mod image;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use device::Device;
 pub use gather::inherit;
 pub use image::ImageSource;
 pub use long::parse_mount;

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use super::MountKind;
+use super::{Device, MountKind};
 use crate::container::error::Error;
 use crate::container::events::note;
 use crate::container::files::{on, read_json, write_json};
@@ -28,6 +28,8 @@ pub struct Volume {
     pub created: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// `--opt`: where its content is, if it is not in the store.
+    pub options: BTreeMap<String, String>,
     /// Nobody named it: it goes with its container.
     pub anonymous: bool,
 }
@@ -49,32 +51,47 @@ impl Volumes {
         self.root.join(name)
     }
 
-    /// Directory of a volume's content.
-    pub fn data(&self, name: &str) -> PathBuf {
+    /// Directory of a volume's content in the store.
+    fn data(&self, name: &str) -> PathBuf {
         self.path(name).join("_data")
+    }
+
+    /// Where the content of a volume is, and whether nobody may write to it.
+    ///
+    /// # Errors
+    /// When what is known of it is damaged.
+    pub fn content(&self, name: &str) -> Result<Device, Error> {
+        let device = Device::parse(&self.load(name.to_string())?.options)?;
+        Ok(device.unwrap_or_else(|| Device { path: self.data(name), read_only: false }))
     }
 
     /// Makes a volume, with a name of its own if none is given. One that is there stays as it is.
     ///
     /// # Errors
-    /// When the name is no name, or the disk refuses.
-    pub fn create(&self, name: Option<&str>, labels: BTreeMap<String, String>) -> Result<Volume, Error> {
+    /// When the name is no name, an option makes no sense, or the disk refuses.
+    pub fn create(
+        &self,
+        name: Option<&str>,
+        labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
+    ) -> Result<Volume, Error> {
+        Device::parse(&options)?;
         let anonymous = name.is_none();
         let name = name.map_or_else(new_id, |name| Ok(name.to_string()))?;
         check_name(&name)?;
         let _claim = self.claim()?;
-        self.make(Volume { name: name.clone(), created: Timestamp::now().to_string(), labels, anonymous })?;
+        let created = Timestamp::now().to_string();
+        self.make(Volume { name: name.clone(), created, labels, options, anonymous })?;
         self.find(&name)
     }
 
-    /// Directory of the content of a container's volume, made when it is missing.
-    pub(in crate::container) fn ensure(&self, name: &str, anonymous: bool) -> Result<PathBuf, Error> {
-        let data = self.data(name);
-        if !data.is_dir() {
+    /// The content of a container's volume, which is made when it is missing.
+    pub(in crate::container) fn ensure(&self, name: &str, anonymous: bool) -> Result<Device, Error> {
+        if !self.data(name).is_dir() {
             let created = Timestamp::now().to_string();
             self.make(Volume { name: name.to_string(), created, anonymous, ..Volume::default() })?;
         }
-        Ok(data)
+        self.content(name)
     }
 
     fn make(&self, volume: Volume) -> Result<(), Error> {
@@ -153,7 +170,7 @@ impl Volumes {
         Ok(users)
     }
 
-    /// Bytes that a volume's content takes on disk.
+    /// Bytes that a volume takes in the store.
     pub fn size(&self, name: &str) -> u64 {
         crate::container::remove::disk_usage(&self.data(name))
     }
