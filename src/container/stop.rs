@@ -55,26 +55,51 @@ pub(super) fn stop_for(
     grace: Duration,
     mark: Option<Mark>,
 ) -> Result<bool, Error> {
+    let stopped = end(env, container, signal, grace, mark)?;
+    if stopped == Some(End::Waited) {
+        note_container(env, container, "stop", &[]);
+    }
+    Ok(stopped.is_some())
+}
+
+/// How a container that was active ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// It was between two starts, and is not started again.
+    Paused,
+    /// By a signal.
+    Waited,
+}
+
+/// Ends a container; none if it was not active.
+fn end(
+    env: &Environment,
+    container: &Container,
+    signal: Option<i32>,
+    grace: Duration,
+    mark: Option<Mark>,
+) -> Result<Option<End>, Error> {
     if !is_active(container)? {
-        return Ok(false);
+        return Ok(None);
     }
     mark.map_or(Ok(()), |mark| container.mark(mark))?;
     let Status::Running(running) = container.status()? else {
-        return end_pause(container).map(|()| true);
+        return end_pause(container).map(|()| Some(End::Paused));
     };
-    let Some(process) = running.process.open()? else { return Ok(false) };
+    let Some(process) = running.process.open()? else { return Ok(None) };
     let signal = signal.unwrap_or(container.record.stop_signal);
     send(&process, signal)?;
     note_kill(env, container, signal);
     thaw_if_paused(&running)?;
-    if !ended_within(&process, Some(grace))? {
+    // Nothing is stronger than that.
+    let grace = Some(grace).filter(|_| signal != libc::SIGKILL);
+    if !ended_within(&process, grace)? {
         send(&process, libc::SIGKILL)?;
         note_kill(env, container, libc::SIGKILL);
         ended_within(&process, None)?;
     }
     wait_for_record(env, container)?;
-    note_container(env, container, "stop", &[]);
-    Ok(true)
+    Ok(Some(End::Waited))
 }
 
 /// Whether it runs, or is about to run again.
@@ -118,7 +143,7 @@ fn note_kill(env: &Environment, container: &Container, signal: i32) {
 
 /// Kills a container and waits until its end is recorded.
 pub(super) fn kill_and_wait(env: &Environment, container: &Container) -> Result<(), Error> {
-    stop(env, container, Some(libc::SIGKILL), Duration::ZERO).map(drop)
+    end(env, container, Some(libc::SIGKILL), Duration::ZERO, Some(Mark::Stopped)).map(drop)
 }
 
 /// Waits until a container has ended and returns how.

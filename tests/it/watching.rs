@@ -167,3 +167,14 @@ fn conditions_are_waited_for() {
     assert_eq!(String::from_utf8_lossy(&out.stdout), "7\n");
     lay.run(&["wait", "--condition", "rain", "job"]).fails(125, "rain");
 }
+
+#[test]
+fn a_forced_removal_kills_once() {
+    let lay = Lay::new();
+    start(&lay, "one", "while :; do sleep 0.05; done");
+    lay.ok(&["rm", "-f", "one"]);
+    let all = events(&lay, &["--filter", "type=container"]);
+    let expected = ["create", "start", "kill", "die", "destroy"].map(|action| format!("container {action}"));
+    assert_eq!(all, expected, "as with Docker");
+    lay.assert_clean();
+}
