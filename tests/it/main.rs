@@ -8,6 +8,7 @@ mod bad_input;
 mod build_bad_input;
 mod build_cache;
 mod build_cut_short;
+mod build_flags;
 mod build_given;
 mod build_known;
 mod build_outputs;

@@ -19,11 +19,11 @@ pub use schedule::Scene;
 pub use session::Session;
 
 use super::cache::{Carried, Elsewhere, Loading};
-use super::containerfile::{Containerfile, ParseError};
+use super::containerfile::{Containerfile, ParseError, Stage, nearest};
 use super::context::{self, Context};
 use super::error::{Error, report};
 use super::lint;
-use super::options::Options;
+use super::options::{Caching, Options};
 use super::plan::{Plan, PlanError, Warning};
 use crate::container::{Environment, Workplace};
 use crate::image::Image;
@@ -94,6 +94,9 @@ fn build_from(
     let plan = Plan::new(&file, &options.request).map_err(|error| plan_error(&context, error))?;
     for warning in &plan.warnings {
         progress.event(&Event::Note(warning_text(warning)));
+    }
+    for warning in unknown_stages(&file, &options.caching) {
+        progress.event(&Event::Note(warning));
     }
     let lease = env.store.lease()?;
     let texts = (context.name.as_str(), context.content.as_slice());
@@ -167,6 +170,20 @@ pub fn plan_error(context: &Context, error: PlanError) -> Error {
 
 fn warning_text(warning: &Warning) -> String {
     format!("warning: {warning}")
+}
+
+/// Stages that are to be built without the cache, and that are not there.
+fn unknown_stages(file: &Containerfile, caching: &Caching) -> Vec<String> {
+    let Caching::Without(wanted) = caching else { return Vec::new() };
+    let name = |(index, stage): (usize, &Stage)| stage.from.name.clone().unwrap_or_else(|| index.to_string());
+    let names: Vec<String> = file.stages.iter().enumerate().map(name).collect();
+    let unknown = wanted.iter().filter(|name| !names.iter().any(|other| other.eq_ignore_ascii_case(name)));
+    let warning = |name: &String| {
+        let nearest = nearest(name, names.iter().map(String::as_str));
+        let hint = nearest.map(|other| format!(" (did you mean {other}?)")).unwrap_or_default();
+        format!("warning: --no-cache-filter: there is no stage \"{name}\"{hint}")
+    };
+    unknown.map(warning).collect()
 }
 
 /// A directory for what has to be unpacked or cloned; none for a context that is a directory itself.

@@ -59,7 +59,7 @@ impl Begun {
         planned: &PlannedStage<'_>,
         tell: &mut dyn FnMut(&Event),
     ) -> Result<Event, Box<Self>> {
-        if session.options.no_cache {
+        if !session.is_cached(planned.index) {
             return Err(Box::new(self));
         }
         let triggers = std::mem::take(&mut self.triggers);

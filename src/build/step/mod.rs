@@ -153,7 +153,7 @@ impl<'a> Stage<'a> {
 
     /// Looks a result up; none while what is below is not settled, or if the user wants no cache.
     fn cached(&self, inputs: &Inputs) -> Option<Made> {
-        if self.session.options.no_cache {
+        if !self.session.is_cached(self.index) {
             return None;
         }
         let chain = self.chain(inputs)?;

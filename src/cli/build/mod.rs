@@ -19,7 +19,7 @@ use super::pull::reference;
 use crate::build::context::Request;
 use crate::build::export::Output;
 use crate::build::plan;
-use crate::build::{self, Built, Error, Options, Progress};
+use crate::build::{self, Built, Caching, Error, Options, Progress};
 use crate::container::{Environment, Isolation, Security, parse_bytes, parse_ulimit};
 use crate::registry::Platform;
 use progress::{Plain, Quiet, show};
@@ -73,6 +73,9 @@ pub struct Build {
     /// Take nothing from earlier builds
     #[arg(long)]
     no_cache: bool,
+    /// Stages that take nothing from earlier builds, by name or number
+    #[arg(long, value_name = "STAGE[,STAGE]", value_delimiter = ',')]
+    no_cache_filter: Vec<String>,
     /// Look for newer base images in their registries
     #[arg(long)]
     pull: bool,
@@ -256,6 +259,14 @@ impl Build {
         Ok(())
     }
 
+    fn caching(&self) -> Caching {
+        match (self.no_cache, self.no_cache_filter.is_empty()) {
+            (true, _) => Caching::None,
+            (false, false) => Caching::Without(self.no_cache_filter.clone()),
+            (false, true) => Caching::All,
+        }
+    }
+
     fn options(&self, context: &Context) -> Result<Options, Failure> {
         self.no_attestations()?;
         let tried = || "invalid flag".to_string();
@@ -285,7 +296,7 @@ impl Build {
             },
             tags: self.names()?,
             labels: pairs(&self.label),
-            no_cache: self.no_cache,
+            caching: self.caching(),
             pull: self.pull,
             network: of_steps(&self.network)?,
             add_hosts: self.add_host.clone(),
