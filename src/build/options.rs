@@ -38,6 +38,8 @@ pub struct Options {
     pub tags: Vec<String>,
     /// Labels that it gets.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of its manifest.
+    pub annotations: BTreeMap<String, String>,
     /// What is taken from earlier builds.
     pub caching: Caching,
     /// Base images are looked for in their registries even if they are here.

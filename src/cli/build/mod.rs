@@ -1,5 +1,6 @@
 //! `lay build`
 
+mod annotation;
 mod live;
 mod output;
 mod progress;
@@ -67,6 +68,9 @@ pub struct Build {
     /// Add a label
     #[arg(long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
+    /// Add an annotation to the image's manifest
+    #[arg(long, value_name = "[manifest:]KEY=VALUE")]
+    annotation: Vec<String>,
     /// Platform of the image, such as linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
@@ -292,10 +296,11 @@ impl Build {
                 target: self.target.clone(),
                 args,
                 build_platform: Platform::host(),
-                target_platform: platform,
+                target_platform: platform.clone(),
             },
             tags: self.names()?,
             labels: pairs(&self.label),
+            annotations: annotation::annotations(&self.annotation, &platform)?,
             caching: self.caching(),
             pull: self.pull,
             network: of_steps(&self.network)?,
