@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::support::lay::Out;
-use crate::support::{Lay, output};
+use crate::support::{Lay, Registry, output};
 
 /// A context with this Containerfile.
 fn context(lay: &Lay, file: &str) -> PathBuf {
@@ -89,5 +89,66 @@ fn annotations_stand_in_the_manifest() {
         build(&lay, file, &["--annotation", value]).fails(1, why);
     }
     assert_eq!(lay.sh(&["--network", "none"], "said:1", "cat /it"), "annotated");
+    lay.assert_clean();
+}
+
+/// What a registry has under a name.
+fn remote(name: &str) -> Value {
+    let text = output("skopeo", &["inspect", "--tls-verify=false", &format!("docker://{name}")]);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn what_was_built_is_pushed_under_each_of_its_names() {
+    let (registry, lay) = (Registry::start(""), Lay::new());
+    let file = "FROM busybox\nRUN echo pushed > /it\nCMD [\"cat\", \"/it\"]\n";
+    let name = |tag: &str| format!("{}/team/app:{tag}", registry.address);
+    let told = build(&lay, file, &["--push", "-t", &name("1"), "-t", &name("2")]).expect(0).stdout;
+    for tag in ["1", "2"] {
+        let digest = remote(&name(tag))["Digest"].as_str().unwrap().to_owned();
+        assert!(told.contains(&format!("pushed {} {digest}\n", name(tag))), "{told}");
+        let other = Lay::new();
+        assert_eq!(other.ok(&["pull", "-q", &name(tag)]), digest);
+        assert_eq!(other.ok(&["run", "--rm", "--network", "none", &name(tag)]), "pushed");
+        lay.ok(&["inspect", &name(tag)]);
+    }
+    // As an output, with names of its own, and beside another one.
+    build(&lay, file, &["-o", &format!("type=image,push=true,name={}", name("named"))]).expect(0);
+    build(&lay, file, &["-o", "type=registry", "-t", &name("registry")]).expect(0);
+    let out = lay.dir().join("out");
+    build(&lay, file, &["-o", out.to_str().unwrap(), "--push", "-t", &name("both")]).expect(0);
+    assert_eq!(std::fs::read_to_string(out.join("it")).unwrap(), "pushed\n");
+    for tag in ["named", "registry", "both"] {
+        assert_eq!(remote(&name(tag))["Digest"], remote(&name("1"))["Digest"], "{tag}");
+        lay.ok(&["inspect", &name(tag)]);
+    }
+    let quiet = build(&lay, file, &["-q", "--push", "-t", &name("quiet")]).expect(0).stdout;
+    assert_eq!(quiet.trim_end(), lay.ok(&["inspect", "-f", "{{.Id}}", &name("quiet")]));
+    // The store has it when that is said, whatever else is wanted.
+    build(&lay, file, &["-o", out.to_str().unwrap(), "--load", "-t", "loaded"]).expect(0);
+    build(&lay, file, &["--load", "-t", "loaded:alone"]).expect(0);
+    assert_eq!(lay.ok(&["run", "--rm", "--network", "none", "loaded"]), "pushed");
+    lay.ok(&["inspect", "loaded:alone"]);
+    lay.assert_clean();
+}
+
+#[test]
+fn what_cannot_be_pushed_is_told_and_not_built() {
+    let lay = Lay::new();
+    let file = "FROM busybox\nRUN echo pushed > /it\n";
+    let digest = format!("127.0.0.1:1/x@sha256:{}", "0".repeat(64));
+    for (flags, why) in [
+        (&["--push"][..], "needs a name to be pushed"),
+        (&["-o", "type=image,push=true"], "needs a name to be pushed"),
+        (&["--push", "-t", &digest], "not to a digest"),
+        (&["-o", "type=tar,dest=x,push=true"], "type=tar has no \"push\""),
+        (&["-o", "type=image,push=maybe"], "push= needs true or false"),
+    ] {
+        let out = build(&lay, file, flags).fails(1, why);
+        assert!(!out.stderr.contains("FROM"), "nothing is built: {}", out.stderr);
+    }
+    // Nobody answers: the image is built, and has its name.
+    build(&lay, file, &["--push", "-t", "127.0.0.1:1/x/y:1"]).fails(1, "connection was refused");
+    assert_eq!(lay.sh(&["--network", "none"], "127.0.0.1:1/x/y:1", "cat /it"), "pushed");
     lay.assert_clean();
 }

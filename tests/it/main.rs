@@ -7,6 +7,7 @@ mod archives;
 mod bad_input;
 mod build_bad_input;
 mod build_cache;
+mod build_contexts;
 mod build_cut_short;
 mod build_flags;
 mod build_given;

@@ -4,6 +4,7 @@ mod annotation;
 mod live;
 mod output;
 mod progress;
+mod publish;
 mod values;
 
 use std::fs;
@@ -24,6 +25,7 @@ use crate::build::{self, Built, Caching, Error, Options, Progress};
 use crate::container::{Environment, Isolation, Security, parse_bytes, parse_ulimit};
 use crate::registry::Platform;
 use progress::{Plain, Quiet, show};
+use publish::Sent;
 use values::{agent, pairs, pairs_from_here, secret};
 
 const EXAMPLES: &str = "Examples:
@@ -98,9 +100,13 @@ pub struct Build {
     /// Add a line to /etc/hosts of commands
     #[arg(long, value_name = "NAME:ADDRESS")]
     add_host: Vec<String>,
-    /// Where the result goes: a directory, - for an archive of the files on stdout, or type=local|tar|oci|docker|image
+    /// Where the result goes: a directory, - for an archive of the files on stdout, or
+    /// type=local|tar|oci|docker|image|registry
     #[arg(short, long, value_name = "DIRECTORY|-|type=TYPE[,dest=PATH]")]
     output: Vec<String>,
+    /// Push the image to the registry of each of its names
+    #[arg(long)]
+    push: bool,
     /// Take results of earlier builds from there too: a name in a registry, or type=local,src=DIRECTORY
     #[arg(long, value_name = "type=registry,ref=NAME|type=local,src=DIRECTORY")]
     cache_from: Vec<String>,
@@ -140,8 +146,8 @@ pub struct Build {
     /// Likewise
     #[arg(long, action = ArgAction::SetTrue, hide = true)]
     force_rm: bool,
-    /// Put the image into the store, which is done without --output
-    #[arg(long, action = ArgAction::SetTrue, hide = true, conflicts_with = "output")]
+    /// Put the image into the store, also with an --output to elsewhere
+    #[arg(long, action = ArgAction::SetTrue, hide = true)]
     load: bool,
     /// Compress the context, which goes nowhere
     #[arg(long, action = ArgAction::SetTrue, hide = true)]
@@ -159,9 +165,10 @@ pub struct Build {
 impl Build {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        let options = self.options(context)?;
+        let outputs = output::parse(&self.output, self.push, self.load)?;
+        let options = self.options(context, &outputs)?;
+        let destinations = publish::destinations(&options.tags, &outputs)?;
         let request = Request { context: self.context.clone(), file: self.file.clone() };
-        let outputs = output::parse(&self.output)?;
         let env = context.environment()?;
         if self.check {
             return self.only_check(&env, &request, &options);
@@ -179,7 +186,11 @@ impl Build {
         let result = build::build(&env, form, &request, &options, progress.as_mut());
         drop(progress);
         match result {
-            Ok(built) => self.tell(&env, &built, &outputs),
+            Ok(built) => {
+                output::write(&env, &built.image, &options.tags, &outputs)?;
+                let pushed = publish::push(context, &env.store, &built, &destinations, self.quiet)?;
+                self.tell(&built, &outputs, &pushed)
+            }
             Err(failure) => {
                 let exit = self.failure(failure.error);
                 if let Some(scene) = failure.scene {
@@ -216,12 +227,11 @@ impl Build {
         }
     }
 
-    fn tell(&self, env: &Environment, built: &Built, outputs: &[Output]) -> Result<u8, Failure> {
+    fn tell(&self, built: &Built, outputs: &[Output], pushed: &[Sent]) -> Result<u8, Failure> {
         let id = built.image.id;
         if let Some(path) = &self.iidfile {
             fs::write(path, id.to_string()).tried(|| format!("cannot write {}", path.display()))?;
         }
-        output::write(env, &built.image, &self.names()?, outputs)?;
         if outputs.iter().any(Output::is_stdout) {
             return Ok(0);
         }
@@ -231,6 +241,9 @@ impl Build {
         line(format!("image {id}"))?;
         built.names.iter().try_for_each(|name| line(format!("named {name}")))?;
         outputs.iter().filter_map(output::place).try_for_each(|place| line(format!("written to {place}")))?;
+        pushed
+            .iter()
+            .try_for_each(|sent| line(format!("pushed {} {}", sent.to.familiar(), sent.what.digest)))?;
         Ok(0)
     }
 
@@ -247,8 +260,11 @@ impl Build {
         Ok(u8::from(!found.is_empty()))
     }
 
-    fn names(&self) -> Result<Vec<String>, Failure> {
-        self.tag.iter().map(|tag| Ok(reference(tag)?.familiar())).collect()
+    /// Names of the image: as with Docker, those of `-t` count and not those of an output.
+    fn names(&self, outputs: &[Output]) -> Result<Vec<String>, Failure> {
+        let others = output::names(outputs);
+        let names = if self.tag.is_empty() { &others } else { &self.tag };
+        names.iter().map(|name| Ok(reference(name)?.familiar())).collect()
     }
 
     /// What is accepted since it asks for nothing must ask for nothing.
@@ -271,7 +287,7 @@ impl Build {
         }
     }
 
-    fn options(&self, context: &Context) -> Result<Options, Failure> {
+    fn options(&self, context: &Context, outputs: &[Output]) -> Result<Options, Failure> {
         self.no_attestations()?;
         let tried = || "invalid flag".to_string();
         let args = pairs_from_here(&self.build_arg);
@@ -298,7 +314,7 @@ impl Build {
                 build_platform: Platform::host(),
                 target_platform: platform.clone(),
             },
-            tags: self.names()?,
+            tags: self.names(outputs)?,
             labels: pairs(&self.label),
             annotations: annotation::annotations(&self.annotation, &platform)?,
             caching: self.caching(),
@@ -317,7 +333,7 @@ impl Build {
             cache_from: values::places(&self.cache_from, "--cache-from", "src")?,
             cache_to: values::places(&self.cache_to, "--cache-to", "dest")?,
             squash: self.squash,
-            nameless: output::is_elsewhere(&output::parse(&self.output)?),
+            nameless: output::is_elsewhere(outputs),
         })
     }
 }
