@@ -152,3 +152,61 @@ fn what_cannot_be_pushed_is_told_and_not_built() {
     assert_eq!(lay.sh(&["--network", "none"], "127.0.0.1:1/x/y:1", "cat /it"), "pushed");
     lay.assert_clean();
 }
+
+#[test]
+fn digests_come_into_a_file() {
+    let (registry, lay) = (Registry::start(""), Lay::new());
+    let file = "FROM busybox\nRUN echo told > /it\n";
+    let path = lay.dir().join("metadata.json");
+    let at = path.to_str().unwrap();
+    let read = || serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap()).unwrap();
+    build(&lay, file, &["--metadata-file", at, "-t", "told", "-t", "told:2"]).expect(0);
+    let (told, id) = (read(), lay.ok(&["inspect", "-f", "{{.Id}}", "told"]));
+    let manifest = told["containerimage.digest"].as_str().unwrap();
+    assert_eq!(document(&lay, manifest)["config"]["digest"], id);
+    let size = std::fs::metadata(lay.root().join("blobs/sha256").join(&manifest[7..])).unwrap().len();
+    let expected = serde_json::json!({
+        "containerimage.config.digest": id,
+        "containerimage.descriptor": {
+            "annotations": {"config.digest": id, "org.opencontainers.image.created": "2020-01-02T03:04:05Z"},
+            "digest": manifest,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "size": size,
+        },
+        "containerimage.digest": manifest,
+        "image.name": "docker.io/library/told:latest,docker.io/library/told:2",
+    });
+    assert_eq!(told, expected);
+    // What was pushed can be pulled by the digest that is told.
+    let name = format!("{}/team/told:1", registry.address);
+    build(&lay, file, &["--metadata-file", at, "--push", "-t", &name]).expect(0);
+    let (told, remote) = (read(), remote(&name));
+    assert_eq!(
+        (&told["containerimage.digest"], &told["image.name"]),
+        (&remote["Digest"], &Value::from(&*name))
+    );
+    assert_eq!(told["containerimage.descriptor"]["digest"], remote["Digest"]);
+    // An image has digests without a name; files have none.
+    build(&lay, file, &["--metadata-file", at]).expect(0);
+    assert_eq!((&read()["containerimage.digest"], &read()["image.name"]), (&manifest.into(), &Value::Null));
+    let archive = format!("type=oci,dest={}", lay.dir().join("a.tar").display());
+    build(&lay, file, &["--metadata-file", at, "-o", &archive]).expect(0);
+    assert_eq!(read()["containerimage.digest"], manifest);
+    let out = lay.dir().join("out");
+    build(&lay, file, &["--metadata-file", at, "-o", out.to_str().unwrap()]).expect(0);
+    assert_eq!(read(), serde_json::json!({}));
+    // A build that fails leaves none of another; what is no file stays.
+    build(&lay, "FROM busybox\nRUN false\n", &["--metadata-file", at]).expect(1);
+    assert!(!path.exists());
+    let link = lay.dir().join("link");
+    std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
+    let told = build(&lay, file, &["-q", "--metadata-file", link.to_str().unwrap()]).expect(0).stdout;
+    assert!(told.contains("\"containerimage.digest\"") && link.is_symlink(), "{told}");
+    for (path, why) in
+        [("/nowhere/at/all", "cannot write /nowhere/at/all"), ("/tmp", "cannot write /tmp: is a directory")]
+    {
+        let failed = build(&lay, file, &["--metadata-file", path]).fails(1, why);
+        assert!(!failed.stderr.contains("FROM"), "nothing is built: {}", failed.stderr);
+    }
+    lay.assert_clean();
+}

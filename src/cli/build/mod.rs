@@ -2,6 +2,7 @@
 
 mod annotation;
 mod live;
+mod metadata;
 mod output;
 mod progress;
 mod publish;
@@ -122,6 +123,9 @@ pub struct Build {
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Write the digests of the image to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
     /// How progress is shown
     #[arg(long, value_enum, default_value = "auto", hide_default_value = true)]
     progress: Show,
@@ -174,14 +178,7 @@ impl Build {
             return self.only_check(&env, &request, &options);
         }
         let form = context.layer_form()?.0.layer();
-        if let Some(path) = &self.iidfile {
-            match fs::remove_file(path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Failure::of(&format!("cannot write {}", path.display()), &e));
-                }
-                _ => {}
-            }
-        }
+        self.iidfile.iter().chain(&self.metadata_file).try_for_each(|path| values::forget(path))?;
         let mut progress = self.progress();
         let result = build::build(&env, form, &request, &options, progress.as_mut());
         drop(progress);
@@ -231,6 +228,9 @@ impl Build {
         let id = built.image.id;
         if let Some(path) = &self.iidfile {
             fs::write(path, id.to_string()).tried(|| format!("cannot write {}", path.display()))?;
+        }
+        if let Some(path) = &self.metadata_file {
+            metadata::write(path, &built.image, &self.names(outputs)?, outputs, pushed)?;
         }
         if outputs.iter().any(Output::is_stdout) {
             return Ok(0);

@@ -26,6 +26,22 @@ pub fn pairs_from_here(texts: &[String]) -> BTreeMap<String, String> {
     texts.iter().filter_map(pair).collect()
 }
 
+/// Removes what an earlier build has told in a file, so that a build that fails tells nothing there.
+pub fn forget(path: &Path) -> Result<(), Failure> {
+    let failed = |e: &std::io::Error| Failure::of(&format!("cannot write {}", path.display()), e);
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => fs::remove_file(path).map_err(|e| failed(&e)),
+        Ok(_) if path.is_dir() => Err(failed(&std::io::ErrorKind::IsADirectory.into())),
+        // Of a link such as /dev/stdout, or a pipe, only the content is ours.
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => Err(failed(&e)),
+            _ => Ok(()),
+        },
+        Err(e) => Err(failed(&e)),
+    }
+}
+
 /// Where results are kept; `path` is the key of a directory.
 pub fn places(texts: &[String], flag: &str, path: &'static str) -> Result<Vec<Place>, Failure> {
     let place = |text: &String| {
