@@ -210,3 +210,38 @@ fn digests_come_into_a_file() {
     }
     lay.assert_clean();
 }
+
+#[test]
+fn what_asks_for_nothing_is_accepted_and_the_rest_refused() {
+    let lay = Lay::new();
+    let file = "FROM busybox\nRUN echo built > /it\n";
+    for (index, flags) in [
+        &["--provenance=false", "--sbom=0"][..],
+        &["--provenance", "false", "--sbom", "False"],
+        &["--provenance=disabled=true,mode=max"],
+        &["--attest", "type=provenance,disabled=true", "--attest=type=sbom,disabled=1"],
+        &["--builder", "default", "--disable-content-trust", "--rm", "--force-rm=true", "--compress"],
+        &["--builder=other", "--disable-content-trust=true", "--rm=false"],
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("built:{index}");
+        build(&lay, file, &[flags, &["-t", &name]].concat()).expect(0);
+        lay.ok(&["inspect", &name]);
+    }
+    for (flag, why) in [
+        ("--provenance=true", "lay makes no attestations"),
+        ("--provenance=mode=max", "--provenance mode=max is not supported: lay makes no attestations"),
+        ("--sbom=true", "say --sbom=false"),
+        ("--sbom=generator=image", "lay makes no attestations"),
+        ("--attest=type=sbom", "say disabled=true in it"),
+        ("--attest=type=provenance,mode=min", "lay makes no attestations"),
+        ("--disable-content-trust=false", "lay reads no signatures"),
+        ("--cgroup-parent=/x", "'[cgroup] parent' of the configuration"),
+    ] {
+        let out = build(&lay, file, &[flag]).fails(1, why);
+        assert!(!out.stderr.contains("FROM busybox"), "nothing is built: {}", out.stderr);
+    }
+    lay.assert_clean();
+}

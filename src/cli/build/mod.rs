@@ -1,5 +1,6 @@
 //! `lay build`
 
+mod accepted;
 mod annotation;
 mod live;
 mod metadata;
@@ -25,6 +26,7 @@ use crate::build::plan;
 use crate::build::{self, Built, Caching, Error, Options, Progress};
 use crate::container::{Environment, Isolation, Security, parse_bytes, parse_ulimit};
 use crate::registry::Platform;
+use accepted::Accepted;
 use progress::{Plain, Quiet, show};
 use publish::Sent;
 use values::{agent, pairs, pairs_from_here, secret};
@@ -108,6 +110,9 @@ pub struct Build {
     /// Push the image to the registry of each of its names
     #[arg(long)]
     push: bool,
+    /// Put the image into the store, also with an --output to elsewhere
+    #[arg(long, action = ArgAction::SetTrue, hide = true)]
+    load: bool,
     /// Take results of earlier builds from there too: a name in a registry, or type=local,src=DIRECTORY
     #[arg(long, value_name = "type=registry,ref=NAME|type=local,src=DIRECTORY")]
     cache_from: Vec<String>,
@@ -144,24 +149,8 @@ pub struct Build {
     /// seccomp=FILE or seccomp=unconfined: system calls that commands may use
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
-    /// Remove containers of steps, which is always done
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    rm: bool,
-    /// Likewise
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    force_rm: bool,
-    /// Put the image into the store, also with an --output to elsewhere
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    load: bool,
-    /// Compress the context, which goes nowhere
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    compress: bool,
-    /// Make no attestation of how it was built; nothing else can be had
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    provenance: Option<String>,
-    /// Likewise of what is in it
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    sbom: Option<String>,
+    #[command(flatten)]
+    accepted: Accepted,
     #[command(flatten)]
     limits: LimitFlags,
 }
@@ -267,18 +256,6 @@ impl Build {
         names.iter().map(|name| Ok(reference(name)?.familiar())).collect()
     }
 
-    /// What is accepted since it asks for nothing must ask for nothing.
-    fn no_attestations(&self) -> Result<(), Failure> {
-        for (flag, value) in [("provenance", &self.provenance), ("sbom", &self.sbom)] {
-            if value.as_deref().is_some_and(|value| value != "false") {
-                return Err(Failure::new(format!(
-                    "--{flag} is not supported: images carry no attestations; leave it away, or say --{flag}=false"
-                )));
-            }
-        }
-        Ok(())
-    }
-
     fn caching(&self) -> Caching {
         match (self.no_cache, self.no_cache_filter.is_empty()) {
             (true, _) => Caching::None,
@@ -288,7 +265,7 @@ impl Build {
     }
 
     fn options(&self, context: &Context, outputs: &[Output]) -> Result<Options, Failure> {
-        self.no_attestations()?;
+        self.accepted.check()?;
         let tried = || "invalid flag".to_string();
         let args = pairs_from_here(&self.build_arg);
         let epoch = args.get("SOURCE_DATE_EPOCH").cloned().or(std::env::var("SOURCE_DATE_EPOCH").ok());
