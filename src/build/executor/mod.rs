@@ -70,7 +70,7 @@ pub fn build(
 ) -> Result<Built, Failure> {
     // It takes a while, and happens meanwhile.
     let loading = Loading::begin(&env.store)?;
-    let home = Home::of(env, request)?;
+    let home = Home::of(env, request, options)?;
     let result = build_from(env, form, request, options, progress, loading, &home);
     home.remove(env)?;
     result
@@ -86,6 +86,7 @@ fn build_from(
     home: &Home,
 ) -> Result<Built, Failure> {
     let context = Context::open(request, home.dir(), env.store.layer_room()?)?;
+    let contexts = context::named::open(&options.request.contexts, home.dir())?;
     let file = parse(&context)?;
     let findings = lint::lint(&env.store, &context, &file, options)?;
     for warning in lint::warnings(&context, &findings)? {
@@ -116,6 +117,7 @@ fn build_from(
         plan: &plan,
         options,
         context: &context,
+        contexts,
         cache,
         elsewhere,
         lease: &lease,
@@ -140,7 +142,7 @@ pub fn check_file(
     request: &context::Request,
     options: &Options,
 ) -> Result<Vec<String>, Error> {
-    let home = Home::of(env, request)?;
+    let home = Home::of(env, request, options)?;
     let result = Context::open(request, home.dir(), env.store.layer_room()?).and_then(|context| {
         let file = parse(&context)?;
         let findings = lint::lint(&env.store, &context, &file, options)?;
@@ -190,8 +192,10 @@ fn unknown_stages(file: &Containerfile, caching: &Caching) -> Vec<String> {
 struct Home(Option<Workplace>);
 
 impl Home {
-    fn of(env: &Environment, request: &context::Request) -> Result<Self, Error> {
-        let needed = request.context == "-" || context::git::is_repository(&request.context);
+    fn of(env: &Environment, request: &context::Request, options: &Options) -> Result<Self, Error> {
+        let needed = request.context == "-"
+            || context::git::is_repository(&request.context)
+            || context::named::needs_place(&options.request.contexts);
         let workplace = needed.then(|| Workplace::new(env, "build context", Vec::new()));
         Ok(Self(workplace.transpose()?))
     }

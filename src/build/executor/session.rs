@@ -35,6 +35,8 @@ pub struct Session<'a> {
     pub options: &'a Options,
     /// The context.
     pub context: &'a Context,
+    /// Contexts that have names.
+    pub contexts: BTreeMap<String, Arc<Root>>,
     /// What earlier builds have left.
     pub cache: Cache,
     /// What of it is not here.
@@ -53,6 +55,15 @@ impl Session<'_> {
     /// The context's files.
     pub fn context_root(&self) -> Result<Arc<Root>, StepError> {
         Ok(Arc::clone(&self.context.root))
+    }
+
+    /// The files of a context that has a name.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn named_root(&self, name: &str) -> Result<Arc<Root>, StepError> {
+        let root = self.contexts.get(name).map(Arc::clone);
+        root.ok_or_else(|| StepError::NotGiven(format!("there is no context {name}")))
     }
 
     /// Where digests of the context's files are kept.

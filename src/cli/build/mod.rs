@@ -34,6 +34,7 @@ use values::{agent, pairs, pairs_from_here, secret};
 const EXAMPLES: &str = "Examples:
   lay build -t app .                              an image from ./Containerfile or ./Dockerfile
   lay build -o out --target binaries .            the files of one stage into the directory out
+  lay build --push -t registry.example.com/app .  the image in a registry too
   lay build -o type=oci,dest=app.tar -t app .     an archive that Docker, Podman and skopeo read
   tar -c . | lay build -t app -                   the context as an archive";
 
@@ -64,6 +65,9 @@ pub struct Build {
     /// Containerfile [default: Containerfile or Dockerfile in the context]; - for stdin
     #[arg(short, long)]
     file: Option<String>,
+    /// What a name of FROM and --from stands for; may be given several times
+    #[arg(long, value_name = "NAME=DIRECTORY|GIT-ADDRESS|docker-image://IMAGE|oci-layout://DIRECTORY")]
+    build_context: Vec<String>,
     /// Stage to build, by name or number
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
@@ -290,6 +294,7 @@ impl Build {
                 args,
                 build_platform: Platform::host(),
                 target_platform: platform.clone(),
+                contexts: values::contexts(&self.build_context)?,
             },
             tags: self.names(outputs)?,
             labels: pairs(&self.label),

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::build::SecretSource;
 use crate::build::cache::Place;
+use crate::build::context::named;
+use crate::build::plan::Names;
 use crate::cli::failure::Failure;
 
 /// `NAME=VALUE`; a name alone has an empty value.
@@ -40,6 +42,15 @@ pub fn forget(path: &Path) -> Result<(), Failure> {
         },
         Err(e) => Err(failed(&e)),
     }
+}
+
+/// What names stand for.
+pub fn contexts(texts: &[String]) -> Result<Names, Failure> {
+    let mut names = Names::default();
+    for text in texts {
+        named::parse(text, &mut names).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    Ok(names)
 }
 
 /// Where results are kept; `path` is the key of a directory.
