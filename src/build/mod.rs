@@ -22,4 +22,4 @@ pub mod step;
 
 pub use error::{Error, StepError};
 pub use executor::{Built, Event, Failure, How, Progress, Scene, build, check_file, is_step_id, step_image};
-pub use options::{Options, SecretSource};
+pub use options::{Caching, Options, SecretSource};

@@ -17,6 +17,18 @@ pub enum SecretSource {
     Variable(String),
 }
 
+/// Which stages take results of earlier builds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Caching {
+    /// All.
+    #[default]
+    All,
+    /// All but those of these names.
+    Without(Vec<String>),
+    /// None.
+    None,
+}
+
 /// What a build may be told beside its Containerfile and its context.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -26,8 +38,10 @@ pub struct Options {
     pub tags: Vec<String>,
     /// Labels that it gets.
     pub labels: BTreeMap<String, String>,
-    /// Nothing is taken from earlier builds.
-    pub no_cache: bool,
+    /// Annotations of its manifest.
+    pub annotations: BTreeMap<String, String>,
+    /// What is taken from earlier builds.
+    pub caching: Caching,
     /// Base images are looked for in their registries even if they are here.
     pub pull: bool,
     /// Network of commands that do not say.

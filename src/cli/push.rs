@@ -129,6 +129,11 @@ pub fn named(store: &Store, name: &str) -> Result<(Descriptor, Option<String>), 
 }
 
 impl How {
+    /// As without flags.
+    pub fn usual(quiet: bool) -> How {
+        How { compression: Kind::Gzip, compression_level: None, quiet }
+    }
+
     /// Says where to, as Docker does.
     pub fn announce(&self, destination: &Reference) -> Result<(), Failure> {
         if self.quiet {
@@ -140,6 +145,26 @@ impl How {
 
     /// Pushes, and tells the digest.
     pub fn push(
+        &self,
+        context: &Context,
+        store: &Store,
+        source: &Descriptor,
+        destination: &Reference,
+        platform: Option<&str>,
+    ) -> Result<Pushed, Failure> {
+        let pushed = self.send(context, store, source, destination, platform)?;
+        match self.quiet {
+            true => line(destination.canonical())?,
+            false => {
+                let tag = destination.tag().unwrap_or_default();
+                line(format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size))?;
+            }
+        }
+        Ok(pushed)
+    }
+
+    /// Pushes; nothing comes to standard output.
+    pub fn send(
         &self,
         context: &Context,
         store: &Store,
@@ -161,24 +186,16 @@ impl How {
             note_event(store.root(), "image", "push", &name, &[("name", name.clone())]);
             Ok::<Pushed, Failure>(pushed)
         };
-        let pushed = if self.quiet {
-            push(&())?
-        } else if std::io::stderr().is_terminal() {
-            let bars = Bars::new(PUSH);
-            let result = push(&bars);
-            bars.finish();
-            result?
-        } else {
-            push(&Lines::new(PUSH))?
-        };
-        match self.quiet {
-            true => line(destination.canonical())?,
-            false => {
-                let tag = destination.tag().unwrap_or_default();
-                line(format!("{tag}: digest: {} size: {}", pushed.digest, pushed.size))?;
-            }
+        if self.quiet {
+            return push(&());
         }
-        Ok(pushed)
+        if !std::io::stderr().is_terminal() {
+            return push(&Lines::new(PUSH));
+        }
+        let bars = Bars::new(PUSH);
+        let result = push(&bars);
+        bars.finish();
+        result
     }
 
     fn settings(&self) -> Result<Option<Settings>, Failure> {

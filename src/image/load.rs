@@ -67,6 +67,36 @@ pub fn read_layout(store: &Store, lease: &Lease, dir: &Path) -> Result<Image, Er
     super::load(store, None, descriptor)
 }
 
+/// Brings one image of an OCI layout into the store, where `lease` keeps it; it gets no name. `wanted` is its tag or its digest;
+/// without, it is the one that is called `latest`, or the only one.
+///
+/// # Errors
+/// As [`load_archive`].
+pub fn load_from_layout(
+    store: &Store,
+    lease: &Lease,
+    dir: &Path,
+    form: LayerForm,
+    wanted: Option<&str>,
+) -> Result<Image, Error> {
+    let loader = Loader { store, lease, dir, form };
+    let index: ImageIndex = loader.parse("index.json", &loader.read("index.json")?)?;
+    let is = |entry: &&Descriptor, wanted: &str| {
+        let tag = entry.annotations().as_ref().and_then(|all| all.get(REF_NAME));
+        tag.is_some_and(|tag| tag == wanted) || entry.digest().to_string() == wanted
+    };
+    let mut entries = index.manifests().iter();
+    let entry = match (wanted, index.manifests().as_slice()) {
+        (None, [only]) => Some(only),
+        (wanted, _) => entries.find(|entry| is(entry, wanted.unwrap_or("latest"))),
+    };
+    let entry = entry.ok_or_else(|| {
+        Error::Archive(format!("it holds no image {}; say :TAG or @DIGEST", wanted.unwrap_or("latest")))
+    })?;
+    let (descriptor, _) = loader.image(entry)?;
+    super::load(store, None, descriptor)
+}
+
 /// Brings one layer of an OCI layout into the store, where `lease` keeps it.
 ///
 /// # Errors

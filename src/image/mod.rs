@@ -15,7 +15,7 @@ pub use change::Changes;
 pub use commit::{Commit, commit, import};
 pub use find::{find, find_for, load, of_manifest};
 pub use list::{HistoryEntry, Listed, history, list};
-pub use load::{Source, load_archive, read_layer, read_layout};
+pub use load::{Source, load_archive, load_from_layout, read_layer, read_layout};
 pub use remove::{Claim, Removal, Removed, remove};
 pub use repair::{Repaired, repair};
 pub use save::{save_archive, save_layout};

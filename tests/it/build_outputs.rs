@@ -110,8 +110,8 @@ fn results_go_where_they_are_wanted() {
     assert_eq!(other.ok(&["run", "--rm", "--network", "none", "elsewhere:1"]), "deep");
     // Wrong values are told before anything is built.
     for (value, why) in [
-        ("type=zip", "local, tar, oci, docker or image"),
-        ("type=registry", "lay push"),
+        ("type=zip", "local, tar, oci, docker, image or registry"),
+        ("type=registry", "needs a name to be pushed"),
         ("type=local", "dest="),
         ("type=tar,dest=/nowhere/x.tar", "no directory /nowhere"),
     ] {

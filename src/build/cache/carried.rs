@@ -70,7 +70,8 @@ impl Carried {
             _ => blob_of(diff_id, size),
         };
         let layers = layers.into_iter().map(blob).collect();
-        let (_, descriptor) = export::keep(store, &lease, &Document { config, layers })?;
+        let (_, descriptor) =
+            export::keep(store, &lease, &Document { config, layers, ..Document::default() })?;
         match place {
             Place::Directory(dir) => {
                 let image = image::load(store, None, descriptor)?;

@@ -55,12 +55,16 @@ fn start<'a>(
     let escape = file.directives.escape;
     let image = file.stages[index].from.image.expand(escape, globals);
     let image = image.map(|expansion| expansion.text).unwrap_or_default();
-    match Origin::base(file, &image, index) {
+    match Origin::base((file, &knowledge.request.contexts), &image, index) {
         Origin::Stage(base) if base < states.len() => states[base].clone(),
-        _ => {
+        origin => {
             // Docker gives PATH even to images without files.
             let unknown = || BTreeMap::from([("PATH".to_owned(), String::new())]);
-            let env = knowledge.environments.get(&image).cloned().unwrap_or_else(unknown);
+            let known = match &origin {
+                Origin::Image(name) => knowledge.environments.get(name),
+                _ => None,
+            };
+            let env = known.cloned().unwrap_or_else(unknown);
             State { scope: Scope::new(globals, env), escape, shell: false, workdir: false }
         }
     }

@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod git;
+pub mod named;
 
 use std::fs;
 use std::io::Read;

@@ -7,6 +7,7 @@ use oci_spec::image::Os;
 
 use super::{Event, Progress};
 use crate::build::containerfile::{Stage, nearest};
+use crate::build::context::named::Layout;
 use crate::build::error::{Error, report};
 use crate::build::options::Options;
 use crate::build::plan::{Origin, Plan};
@@ -48,7 +49,7 @@ pub fn find(
         if images.contains_key(&key) {
             continue;
         }
-        let image = find_one(env, form, &need, options, progress).map_err(|reason| {
+        let image = find_one(env, form, &need, options, lease, progress).map_err(|reason| {
             // What is no image may have been meant as a stage.
             let names = stages.iter().filter_map(|stage| stage.from.name.as_deref());
             let hint = nearest(need.name, names).map(|name| format!(" (did you mean the stage {name}?)"));
@@ -83,9 +84,18 @@ fn find_one(
     form: LayerForm,
     need: &Need<'_>,
     options: &Options,
+    lease: &Lease,
     progress: &mut dyn Progress,
 ) -> Result<Image, String> {
     let Need { name, platform, .. } = *need;
+    if let Some(Layout { dir, wanted }) = Layout::parse(name) {
+        let image = image::load_from_layout(&env.store, lease, &dir, form, wanted.as_deref())
+            .map_err(|e| format!("cannot use {name}: {}", crate::error::chain(&e)))?;
+        return match fits(&image, platform) {
+            true => Ok(image),
+            false => Err(format!("cannot use {name}: the image is not for {platform}")),
+        };
+    }
     if !options.pull {
         match image::find_for(&env.store, name, platform) {
             Ok(image) if fits(&image, platform) => return Ok(image),

@@ -174,7 +174,7 @@ fn step_records(session: &Session<'_>, record: &StepRecord, state: &State, new: 
     if !state.parts.iter().all(is_mountable) {
         return;
     }
-    let Document { config, layers } = export::document(state, &BTreeMap::new());
+    let Document { config, layers, .. } = export::document(state, &BTreeMap::new());
     add(BuildKind::Step, record.id.clone(), &json(&Kept { config, layers }));
 }
 
@@ -192,7 +192,8 @@ pub fn finish(session: &mut Session<'_>, remembered: &Remembered) -> Result<Fini
     if session.options.squash {
         state = export::squash(session.env, session.form, lease, &state, below(session))?;
     }
-    let document = export::document(&state, &session.options.labels);
+    let annotations = session.options.annotations.clone();
+    let document = Document { annotations, ..export::document(&state, &session.options.labels) };
     let store = &session.env.store;
     let (_, descriptor) = export::keep(store, lease, &document)?;
     let names = match session.options.nameless {
@@ -235,7 +236,7 @@ pub fn step_image(store: &Store, id: &str) -> Result<Option<Image>, Error> {
     let cache = Loading::begin_whole(store)?.end();
     let Some(kept) = cache.get::<Kept>(BuildKind::Step, id) else { return Ok(None) };
     let lease = store.lease()?;
-    let document = Document { config: kept.config, layers: kept.layers };
+    let document = Document { config: kept.config, layers: kept.layers, ..Document::default() };
     let (_, descriptor) = export::keep(store, &lease, &document)?;
     Ok(Some(image::load(store, None, descriptor)?))
 }

@@ -19,11 +19,11 @@ pub use schedule::Scene;
 pub use session::Session;
 
 use super::cache::{Carried, Elsewhere, Loading};
-use super::containerfile::{Containerfile, ParseError};
+use super::containerfile::{Containerfile, ParseError, Stage, nearest};
 use super::context::{self, Context};
 use super::error::{Error, report};
 use super::lint;
-use super::options::Options;
+use super::options::{Caching, Options};
 use super::plan::{Plan, PlanError, Warning};
 use crate::container::{Environment, Workplace};
 use crate::image::Image;
@@ -70,7 +70,7 @@ pub fn build(
 ) -> Result<Built, Failure> {
     // It takes a while, and happens meanwhile.
     let loading = Loading::begin(&env.store)?;
-    let home = Home::of(env, request)?;
+    let home = Home::of(env, request, options)?;
     let result = build_from(env, form, request, options, progress, loading, &home);
     home.remove(env)?;
     result
@@ -86,6 +86,7 @@ fn build_from(
     home: &Home,
 ) -> Result<Built, Failure> {
     let context = Context::open(request, home.dir(), env.store.layer_room()?)?;
+    let contexts = context::named::open(&options.request.contexts, home.dir())?;
     let file = parse(&context)?;
     let findings = lint::lint(&env.store, &context, &file, options)?;
     for warning in lint::warnings(&context, &findings)? {
@@ -94,6 +95,9 @@ fn build_from(
     let plan = Plan::new(&file, &options.request).map_err(|error| plan_error(&context, error))?;
     for warning in &plan.warnings {
         progress.event(&Event::Note(warning_text(warning)));
+    }
+    for warning in unknown_stages(&file, &options.caching) {
+        progress.event(&Event::Note(warning));
     }
     let lease = env.store.lease()?;
     let texts = (context.name.as_str(), context.content.as_slice());
@@ -113,6 +117,7 @@ fn build_from(
         plan: &plan,
         options,
         context: &context,
+        contexts,
         cache,
         elsewhere,
         lease: &lease,
@@ -137,7 +142,7 @@ pub fn check_file(
     request: &context::Request,
     options: &Options,
 ) -> Result<Vec<String>, Error> {
-    let home = Home::of(env, request)?;
+    let home = Home::of(env, request, options)?;
     let result = Context::open(request, home.dir(), env.store.layer_room()?).and_then(|context| {
         let file = parse(&context)?;
         let findings = lint::lint(&env.store, &context, &file, options)?;
@@ -169,12 +174,28 @@ fn warning_text(warning: &Warning) -> String {
     format!("warning: {warning}")
 }
 
+/// Stages that are to be built without the cache, and that are not there.
+fn unknown_stages(file: &Containerfile, caching: &Caching) -> Vec<String> {
+    let Caching::Without(wanted) = caching else { return Vec::new() };
+    let name = |(index, stage): (usize, &Stage)| stage.from.name.clone().unwrap_or_else(|| index.to_string());
+    let names: Vec<String> = file.stages.iter().enumerate().map(name).collect();
+    let unknown = wanted.iter().filter(|name| !names.iter().any(|other| other.eq_ignore_ascii_case(name)));
+    let warning = |name: &String| {
+        let nearest = nearest(name, names.iter().map(String::as_str));
+        let hint = nearest.map(|other| format!(" (did you mean {other}?)")).unwrap_or_default();
+        format!("warning: --no-cache-filter: there is no stage \"{name}\"{hint}")
+    };
+    unknown.map(warning).collect()
+}
+
 /// A directory for what has to be unpacked or cloned; none for a context that is a directory itself.
 struct Home(Option<Workplace>);
 
 impl Home {
-    fn of(env: &Environment, request: &context::Request) -> Result<Self, Error> {
-        let needed = request.context == "-" || context::git::is_repository(&request.context);
+    fn of(env: &Environment, request: &context::Request, options: &Options) -> Result<Self, Error> {
+        let needed = request.context == "-"
+            || context::git::is_repository(&request.context)
+            || context::named::needs_place(&options.request.contexts);
         let workplace = needed.then(|| Workplace::new(env, "build context", Vec::new()));
         Ok(Self(workplace.transpose()?))
     }

@@ -11,7 +11,7 @@ use crate::build::containerfile::Containerfile;
 use crate::build::context::Context;
 use crate::build::copy::Root;
 use crate::build::error::StepError;
-use crate::build::options::{Options, SecretSource};
+use crate::build::options::{Caching, Options, SecretSource};
 use crate::build::plan::Plan;
 use crate::build::state::State;
 use crate::container::Environment;
@@ -35,6 +35,8 @@ pub struct Session<'a> {
     pub options: &'a Options,
     /// The context.
     pub context: &'a Context,
+    /// Contexts that have names.
+    pub contexts: BTreeMap<String, Arc<Root>>,
     /// What earlier builds have left.
     pub cache: Cache,
     /// What of it is not here.
@@ -55,6 +57,15 @@ impl Session<'_> {
         Ok(Arc::clone(&self.context.root))
     }
 
+    /// The files of a context that has a name.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn named_root(&self, name: &str) -> Result<Arc<Root>, StepError> {
+        let root = self.contexts.get(name).map(Arc::clone);
+        root.ok_or_else(|| StepError::NotGiven(format!("there is no context {name}")))
+    }
+
     /// Where digests of the context's files are kept.
     pub fn digests_path(&self) -> PathBuf {
         self.env.store.root().join("build/contexts").join(self.context.id().hex())
@@ -72,6 +83,18 @@ impl Session<'_> {
                 "stage {name} is not built: only a trigger of the base image needs it"
             ))
         })
+    }
+
+    /// Whether a stage takes results of earlier builds.
+    pub fn is_cached(&self, stage: usize) -> bool {
+        match &self.options.caching {
+            Caching::All => true,
+            Caching::Without(names) => {
+                let named = self.stage_name(stage);
+                !names.iter().any(|name| name.eq_ignore_ascii_case(&named))
+            }
+            Caching::None => false,
+        }
     }
 
     /// A stage's name, or its number.
@@ -167,8 +190,10 @@ impl Session<'_> {
 
     /// Why a step is carried out.
     pub fn why(&self, stage: usize, number: usize, inputs: &Inputs, settled: bool) -> String {
-        if self.options.no_cache {
-            return "--no-cache".to_owned();
+        match &self.options.caching {
+            Caching::None => return "--no-cache".to_owned(),
+            Caching::Without(_) if !self.is_cached(stage) => return "--no-cache-filter".to_owned(),
+            _ => {}
         }
         let last: Option<Last> = self.cache.get(BuildKind::Last, &self.last_key(stage));
         explain(last.as_ref().and_then(|last| last.steps.get(&number)), inputs, settled)

@@ -59,7 +59,7 @@ impl Begun {
         planned: &PlannedStage<'_>,
         tell: &mut dyn FnMut(&Event),
     ) -> Result<Event, Box<Self>> {
-        if session.options.no_cache {
+        if !session.is_cached(planned.index) {
             return Err(Box::new(self));
         }
         let triggers = std::mem::take(&mut self.triggers);
@@ -140,7 +140,7 @@ fn triggers(
     let texts = base.list("OnBuild").unwrap_or_default();
     let trigger = |text: &String| -> Result<Instruction, StepError> {
         let trigger = Containerfile::parse_trigger(text)?;
-        Step::of_trigger(session.file, planned.index, &trigger)?;
+        Step::of_trigger(session.file, &session.options.request.contexts, planned.index, &trigger)?;
         Ok(trigger)
     };
     texts.iter().map(trigger).collect()
@@ -154,7 +154,7 @@ fn steps<'a>(
 ) -> Vec<Step<'a>> {
     let triggers = triggers.iter().filter_map(|trigger| {
         // They were asked before.
-        Step::of_trigger(session.file, planned.index, trigger).ok()
+        Step::of_trigger(session.file, &session.options.request.contexts, planned.index, trigger).ok()
     });
     triggers.chain(planned.steps.iter().cloned()).collect()
 }

@@ -25,12 +25,14 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 
 /// An image's configuration and the descriptors of its layers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Document {
     /// The configuration.
     pub config: Value,
     /// Descriptors of the layers' blobs, bottom to top.
     pub layers: Vec<Value>,
+    /// Annotations of the manifest.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The image that a state is, all of whose layers are in the store, with some labels more.
@@ -56,7 +58,7 @@ pub fn document(state: &State, labels: &BTreeMap<String, String>) -> Document {
         Part::Fresh { .. } | Part::Kept { .. } => None,
     };
     let layers = state.parts.iter().filter_map(blob).collect();
-    Document { config: Value::Object(config), layers }
+    Document { config: Value::Object(config), layers, ..Document::default() }
 }
 
 /// Puts an image's documents into the store; its id, and the descriptor of its manifest. Nothing has a name yet.
@@ -70,9 +72,12 @@ pub fn keep(store: &Store, lease: &Lease, document: &Document) -> Result<(Digest
     }
     let id = Digest::of(config.as_bytes());
     let reference = json!({"mediaType": CONFIG, "digest": id, "size": config.len()});
-    let manifest = json!({
+    let mut manifest = json!({
         "schemaVersion": 2, "mediaType": MANIFEST, "config": reference, "layers": document.layers,
     });
+    if !document.annotations.is_empty() {
+        manifest["annotations"] = json!(document.annotations);
+    }
     let manifest = manifest.to_string();
     let digest = Digest::of(manifest.as_bytes());
     lease.protect([id, digest])?;

@@ -7,7 +7,12 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// An image in the store, under the build's names.
-    Image,
+    Image {
+        /// Names for an image that has no others.
+        names: Vec<String>,
+        /// It goes to the registry of each of its names too.
+        push: bool,
+    },
     /// The image's files in a directory, owned by whoever builds.
     Local(PathBuf),
     /// The image's files as an archive; on standard output without a path.
@@ -23,7 +28,9 @@ pub enum Output {
 #[non_exhaustive]
 pub enum OutputError {
     /// A part that is no `KEY=VALUE`.
-    #[error("\"{0}\" is no KEY=VALUE; expected DIRECTORY, - or type=local|tar|oci|docker|image[,dest=PATH]")]
+    #[error(
+        "\"{0}\" is no KEY=VALUE; expected DIRECTORY, - or type=local|tar|oci|docker|image|registry[,dest=PATH]"
+    )]
     Pair(String),
     /// A key of another type, or of none.
     #[error("type={kind} has no \"{key}\"")]
@@ -34,23 +41,35 @@ pub enum OutputError {
         key: String,
     },
     /// A type that is none.
-    #[error("\"{0}\" is no type: local, tar, oci, docker or image")]
+    #[error("\"{0}\" is no type: local, tar, oci, docker, image or registry")]
     Type(String),
-    /// A registry: pushing is a command of its own.
-    #[error("a build does not push: name the image with -t, then 'lay push' it")]
-    Push,
     /// No path where one is needed.
     #[error("type={0} needs dest=PATH")]
     Dest(String),
-    /// `tar=` with something else than true or false.
-    #[error("tar= needs true or false, not \"{0}\"")]
-    Bool(String),
+    /// `tar=` or `push=` with something else than true or false.
+    #[error("{key}= needs true or false, not \"{value}\"")]
+    Bool {
+        /// The key.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
 }
 
 impl Output {
     /// Whether the image is to have its names in the store.
     pub fn is_image(&self) -> bool {
-        *self == Self::Image
+        matches!(self, Self::Image { .. })
+    }
+
+    /// Whether it is pushed.
+    pub fn is_pushed(&self) -> bool {
+        matches!(self, Self::Image { push: true, .. })
+    }
+
+    /// Whether it is files without an image that they belong to.
+    pub fn is_files(&self) -> bool {
+        matches!(self, Self::Local(_) | Self::Tar(_))
     }
 
     /// Whether it goes to standard output.
@@ -70,17 +89,22 @@ impl FromStr for Output {
         if !text.contains('=') {
             return Ok(Self::Local(PathBuf::from(text)));
         }
-        let (mut kind, mut dest, mut tar) = (String::new(), None, true);
-        let mut others = Vec::new();
+        let (mut kind, mut dest, mut tar, mut push) = (String::new(), None, true, false);
+        let (mut names, mut others) = (Vec::new(), Vec::new());
         for part in text.split(',').map(str::trim) {
             let (key, value) = part.split_once('=').ok_or_else(|| OutputError::Pair(part.to_owned()))?;
             match key {
                 "type" => kind = value.to_owned(),
                 "dest" => dest = Some(value).filter(|value| *value != "-").map(PathBuf::from),
-                "tar" => tar = value.parse().map_err(|_| OutputError::Bool(value.to_owned()))?,
-                "push" if value == "true" => return Err(OutputError::Push),
+                "tar" => tar = switch("tar", value)?,
+                "push" => push = switch("push", value)?,
+                "name" => names.push(value.to_owned()),
                 _ => others.push(key.to_owned()),
             }
+        }
+        if !matches!(kind.as_str(), "image" | "registry") {
+            others.extend(push.then(|| "push".to_owned()));
+            others.extend(names.first().map(|_| "name".to_owned()));
         }
         if let Some(key) = others.into_iter().next() {
             return Err(OutputError::Key { kind, key });
@@ -91,14 +115,18 @@ impl FromStr for Output {
             "oci" if !tar => dest.map(Self::Layout).ok_or(OutputError::Dest(kind)),
             "oci" => Ok(Self::Archive(dest)),
             // As with Docker, the engine that builds takes it if nobody says where to.
-            "docker" if dest.is_none() && !text.contains("dest=") => Ok(Self::Image),
+            "docker" if dest.is_none() && !text.contains("dest=") => Ok(Self::Image { names, push }),
             "docker" if !tar => dest.map(Self::Layout).ok_or(OutputError::Dest(kind)),
             "docker" => Ok(Self::Archive(dest)),
-            "image" => Ok(Self::Image),
-            "registry" => Err(OutputError::Push),
+            "image" => Ok(Self::Image { names, push }),
+            "registry" => Ok(Self::Image { names, push: true }),
             _ => Err(OutputError::Type(kind)),
         }
     }
+}
+
+fn switch(key: &'static str, value: &str) -> Result<bool, OutputError> {
+    value.parse().map_err(|_| OutputError::Bool { key, value: value.to_owned() })
 }
 
 #[cfg(test)]
@@ -116,14 +144,24 @@ mod tests {
         assert_eq!(read("type=tar,dest=out"), Ok(Output::Tar(Some(path()))));
         assert_eq!(read("type=oci,dest=out"), Ok(Output::Archive(Some(path()))));
         assert_eq!(read("type=oci,tar=false,dest=out"), Ok(Output::Layout(path())));
-        assert_eq!(read("type=docker"), Ok(Output::Image));
+        let image = |push, name: Option<&str>| {
+            let names = name.into_iter().map(str::to_owned).collect();
+            Ok(Output::Image { names, push })
+        };
+        assert_eq!(read("type=docker"), image(false, None));
         assert_eq!(read("type=docker,dest=-"), Ok(Output::Archive(None)));
         assert_eq!(read("type=local"), Err(OutputError::Dest("local".into())));
         assert_eq!(read("type=zip,dest=out"), Err(OutputError::Type("zip".into())));
-        assert_eq!(read("type=registry"), Err(OutputError::Push));
-        assert_eq!(read("type=image,push=true"), Err(OutputError::Push));
-        let key = || OutputError::Key { kind: "tar".into(), key: "to".into() };
-        assert_eq!(read("type=tar,to=out"), Err(key()));
+        assert_eq!(read("type=registry"), image(true, None));
+        assert_eq!(read("type=image,push=true,name=a/b:1"), image(true, Some("a/b:1")));
+        assert_eq!(read("type=image,push=false"), image(false, None));
+        let bad = OutputError::Bool { key: "push", value: "maybe".into() };
+        assert_eq!(read("type=image,push=maybe"), Err(bad));
+        for key in ["to=out", "push=true", "name=a"] {
+            let key_alone = key.split('=').next().unwrap().to_owned();
+            let error = OutputError::Key { kind: "tar".into(), key: key_alone };
+            assert_eq!(read(&format!("type=tar,{key}")), Err(error));
+        }
         assert_eq!(read("type=tar,out"), Err(OutputError::Pair("out".into())));
     }
 }

@@ -4,18 +4,21 @@
 //! depend on the base images: [`Scope`] then holds them.
 
 mod error;
+mod named;
 mod origin;
 mod scope;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 pub use error::{PlanError, PlanProblem, Warning};
+pub use named::{Named, Names};
 pub use origin::Origin;
 pub use scope::{Globals, PLATFORM_ARGS, PROXY_ARGS, SavedScope, Scope};
 
-use crate::build::containerfile::{Containerfile, Instruction, Kind, Stage, Text, nearest};
+use crate::build::containerfile::{Containerfile, Instruction, Kind, Stage, Text, Word, nearest};
 use crate::registry::Platform;
 
 /// What the user asks for.
@@ -29,13 +32,21 @@ pub struct Request {
     pub build_platform: Platform,
     /// The platform that the image is for (`--platform`).
     pub target_platform: Platform,
+    /// What names stand for something else (`--build-context`).
+    pub contexts: Names,
 }
 
 impl Request {
     /// The last stage, for this machine, without arguments.
     pub fn new() -> Self {
         let host = Platform::host();
-        Self { target: None, args: BTreeMap::new(), build_platform: host.clone(), target_platform: host }
+        Self {
+            target: None,
+            args: BTreeMap::new(),
+            build_platform: host.clone(),
+            target_platform: host,
+            contexts: Names::default(),
+        }
     }
 }
 
@@ -63,7 +74,7 @@ pub struct PlannedStage<'a> {
     pub index: usize,
     /// Its name in lowercase.
     pub name: Option<String>,
-    /// What it begins with: a stage, an image or nothing.
+    /// What it begins with: a stage, an image or nothing. Files of a context are a step of their own.
     pub base: Origin,
     /// The platform of its base.
     pub platform: Platform,
@@ -120,12 +131,21 @@ impl<'a> Step<'a> {
     /// If it takes files from a stage that is not there.
     pub fn of_trigger(
         file: &Containerfile,
+        names: &Names,
         index: usize,
         trigger: &'a Instruction,
     ) -> Result<Self, PlanError> {
         let Instruction { kind, text } = trigger;
-        let origins = origin::origins(file, index, kind, text, &mut Vec::new())?;
+        let origins = origin::origins((file, names), index, kind, text, &mut Vec::new())?;
         Ok(Self { kind, text, trigger: true, origins })
+    }
+
+    /// All files of a context as an image: what it means to begin with one.
+    fn of_base(origin: Origin, text: &'a Text) -> Option<Self> {
+        static ALL: LazyLock<Option<Instruction>> =
+            LazyLock::new(|| Containerfile::parse_trigger("COPY . /").ok());
+        let kind = &ALL.as_ref()?.kind;
+        Some(Self { kind, text, trigger: false, origins: vec![origin] })
     }
 }
 
@@ -155,7 +175,13 @@ fn plan_stage<'a>(
     warnings: &mut Vec<Warning>,
 ) -> Result<PlannedStage<'a>, PlanError> {
     let stage = &file.stages[index];
-    let (base, platform) = base(file, index, globals, request)?;
+    let platform = platform(file, index, globals, request)?;
+    let own = stage.from.name.as_deref().and_then(|name| request.contexts.origin(name));
+    // A stage that the user has something else for does nothing.
+    let (base, instructions) = match own {
+        Some(origin) => (origin, &[][..]),
+        None => (base(file, index, globals, &request.contexts)?, &stage.instructions[..]),
+    };
     let mut steps = Vec::new();
     if let Some(parent) = base.stage() {
         for instruction in &file.stages[parent].instructions {
@@ -164,47 +190,65 @@ fn plan_stage<'a>(
             }
         }
     }
-    steps.extend(stage.instructions.iter().map(|instruction| (&instruction.kind, &instruction.text, false)));
+    steps.extend(instructions.iter().map(|instruction| (&instruction.kind, &instruction.text, false)));
     let steps = steps.into_iter().map(|(kind, text, trigger)| {
-        let origins = origin::origins(file, index, kind, text, warnings)?;
+        let origins = origin::origins((file, &request.contexts), index, kind, text, warnings)?;
         Ok(Step { kind, text, trigger, origins })
     });
-    let steps = steps.collect::<Result<_, PlanError>>()?;
+    let mut steps = steps.collect::<Result<Vec<_>, PlanError>>()?;
+    let base = match base {
+        Origin::Named(_) => {
+            steps.splice(0..0, Step::of_base(base, &stage.text));
+            Origin::Scratch
+        }
+        base => base,
+    };
     let name = stage.from.name.as_deref().map(str::to_lowercase);
     Ok(PlannedStage { index, name, base, platform, text: &stage.text, steps })
 }
 
-/// What `FROM` names once its variables have values, and its platform.
+/// What `FROM` names once its variables have values.
 fn base(
     file: &Containerfile,
     index: usize,
     globals: &Globals,
-    request: &Request,
-) -> Result<(Origin, Platform), PlanError> {
+    contexts: &Names,
+) -> Result<Origin, PlanError> {
     let Stage { from, text, .. } = &file.stages[index];
-    let at = text.span.start;
-    let escape = file.directives.escape;
-    let expand = |word: &crate::build::containerfile::Word| {
-        let expansion =
-            word.expand(escape, globals).map_err(|error| PlanError::new(Some(at), error.into()))?;
-        let missing = expansion.undefined.into_iter().next();
-        Ok::<_, PlanError>((expansion.text, missing))
-    };
-    let (image, missing) = expand(&from.image)?;
+    let (image, missing) = expand(file, &from.image, text, globals)?;
     if image.is_empty() {
         let expression = from.image.as_str().to_owned();
         let nearest = missing.as_deref().and_then(|name| globals.nearest(name));
-        return Err(PlanError::new(Some(at), PlanProblem::EmptyBase { expression, nearest }));
+        return Err(PlanError::new(Some(text.span.start), PlanProblem::EmptyBase { expression, nearest }));
     }
-    let platform = match &from.platform {
-        None => request.target_platform.clone(),
-        Some(word) => {
-            let (platform, missing) = expand(word)?;
-            platform.parse().map_err(|_| {
-                let nearest = missing.as_deref().and_then(|name| globals.nearest(name));
-                PlanError::new(Some(at), PlanProblem::Platform { platform, nearest })
-            })?
-        }
-    };
-    Ok((Origin::base(file, &image, index), platform))
+    Ok(Origin::base((file, contexts), &image, index))
+}
+
+/// The platform that `FROM` wants.
+fn platform(
+    file: &Containerfile,
+    index: usize,
+    globals: &Globals,
+    request: &Request,
+) -> Result<Platform, PlanError> {
+    let Stage { from, text, .. } = &file.stages[index];
+    let Some(word) = &from.platform else { return Ok(request.target_platform.clone()) };
+    let (platform, missing) = expand(file, word, text, globals)?;
+    platform.parse().map_err(|_| {
+        let nearest = missing.as_deref().and_then(|name| globals.nearest(name));
+        PlanError::new(Some(text.span.start), PlanProblem::Platform { platform, nearest })
+    })
+}
+
+/// A word of `FROM` with its variables, and the first of these that has no value.
+fn expand(
+    file: &Containerfile,
+    word: &Word,
+    text: &Text,
+    globals: &Globals,
+) -> Result<(String, Option<String>), PlanError> {
+    let expansion = word
+        .expand(file.directives.escape, globals)
+        .map_err(|error| PlanError::new(Some(text.span.start), error.into()))?;
+    Ok((expansion.text, expansion.undefined.into_iter().next()))
 }

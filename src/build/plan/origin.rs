@@ -1,10 +1,10 @@
 //! Where files come from.
 
-use super::{PlanError, PlanProblem, Warning};
+use super::{Names, PlanError, PlanProblem, Warning};
 use crate::build::containerfile::{Containerfile, Kind, MountKind, MountRequest, Run, Text};
 
 /// The image without files.
-const SCRATCH: &str = "scratch";
+pub(super) const SCRATCH: &str = "scratch";
 
 /// A place that files come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Origin {
     Stage(usize),
     /// An image, as written.
     Image(String),
+    /// A context that has this name (`--build-context`).
+    Named(String),
     /// Nowhere: a cache, memory, a secret or a socket.
     None,
 }
@@ -30,8 +32,12 @@ impl Origin {
         }
     }
 
-    /// What `FROM image` means in the stage with the number `before`: an earlier stage by name, nothing, or an image.
-    pub fn base(file: &Containerfile, image: &str, before: usize) -> Self {
+    /// What `FROM image` means in the stage with the number `before`: what the user has for the name, an earlier stage by name,
+    /// nothing, or an image.
+    pub fn base((file, names): (&Containerfile, &Names), image: &str, before: usize) -> Self {
+        if let Some(origin) = names.origin(image) {
+            return origin;
+        }
         match by_name(file, image, before) {
             Some(stage) => Self::Stage(stage),
             None if image == SCRATCH => Self::Scratch,
@@ -44,16 +50,18 @@ impl Origin {
     ///
     /// # Errors
     /// If there is no earlier stage with the number.
-    pub fn resolve(file: &Containerfile, name: &str, before: usize) -> Result<Self, PlanProblem> {
+    pub fn resolve(
+        (file, names): (&Containerfile, &Names),
+        name: &str,
+        before: usize,
+    ) -> Result<Self, PlanProblem> {
         if let Ok(number) = name.parse::<usize>() {
-            let known = number < before;
-            return if known {
-                Ok(Self::Stage(number))
-            } else {
-                Err(PlanProblem::StageNumber { number, before })
-            };
+            let known = file.stages.get(number).filter(|_| number < before);
+            let stage = known.ok_or(PlanProblem::StageNumber { number, before })?;
+            let replaced = stage.from.name.as_deref().and_then(|name| names.origin(name));
+            return Ok(replaced.unwrap_or(Self::Stage(number)));
         }
-        Ok(Self::base(file, name, before))
+        Ok(Self::base((file, names), name, before))
     }
 }
 
@@ -67,15 +75,16 @@ pub(super) fn by_name(file: &Containerfile, name: &str, before: usize) -> Option
 
 /// The origins of an instruction in the stage `index`.
 pub(super) fn origins(
-    file: &Containerfile,
+    (file, names): (&Containerfile, &Names),
     index: usize,
     kind: &Kind,
     text: &Text,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Origin>, PlanError> {
     let mut resolve = |name: &str| {
-        let origin = Origin::resolve(file, name, index);
+        let origin = Origin::resolve((file, names), name, index);
         if let Ok(Origin::Image(_)) = origin
+            && names.origin(name).is_none()
             && by_name(file, name, file.stages.len()).is_some()
         {
             let warning = Warning::LaterStage { name: name.to_owned(), position: text.span.start };

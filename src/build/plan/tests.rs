@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Origin, Plan, PlanError, PlanProblem, Request, Scope, Step, Warning};
+use super::{Named, Names, Origin, Plan, PlanError, PlanProblem, Request, Scope, Step, Warning};
 use crate::build::containerfile::{Containerfile, Kind, Position};
 use crate::build::expand::Variables;
 use crate::registry::Platform;
@@ -17,6 +17,7 @@ fn request(target: &str, args: &[(&str, &str)]) -> Request {
         args: args.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         build_platform: Platform::new("linux", "amd64", None),
         target_platform: Platform::new("linux", "arm", Some("v7")),
+        contexts: Names::default(),
     }
 }
 
@@ -281,4 +282,30 @@ fn arguments_given_for_nothing_are_told() {
     let warnings = plan(&file, "", &given).warnings;
     assert_eq!(warnings, [Warning::UnusedArg("no".into())]);
     assert_eq!(warnings[0].to_string(), "the build argument no is not used: no ARG declares it");
+}
+
+#[test]
+fn names_that_the_user_has_come_first() {
+    let text = "FROM a AS Tools\nRUN 1\nFROM tools AS child\nRUN 2\nFROM base:latest
+COPY --from=TOOLS x y\nCOPY --from=0 x y\nCOPY --from=base x y\nCOPY --from=base:2 x y\nRUN --mount=from=tools,target=/x 1
+";
+    let file = read(text);
+    let mut wanted = request("", &[]);
+    wanted.contexts.insert("tools", Named::Directory("dir".into())).unwrap();
+    wanted.contexts.insert("docker.io/library/base", Named::Image("other:1".into())).unwrap();
+    let plan = Plan::new(&file, &wanted).unwrap();
+    assert_eq!(plan.stages.len(), 1, "no stage is needed");
+    let tools = || Origin::Named("tools".to_owned());
+    let origins: Vec<_> = plan.stages[0].steps.iter().flat_map(|step| step.origins.clone()).collect();
+    assert_eq!(plan.stages[0].base, image("other:1"));
+    assert_eq!(origins, [tools(), tools(), image("other:1"), image("base:2"), tools()]);
+    // What begins with files begins with nothing, and copies them.
+    for (target, steps) in [("tools", &["COPY"][..]), ("child", &["COPY", "RUN"])] {
+        wanted.target = Some(target.to_owned());
+        let plan = Plan::new(&file, &wanted).unwrap();
+        let stage = plan.target().unwrap();
+        assert_eq!((plan.stages.len(), &stage.base), (1, &Origin::Scratch), "{target}");
+        assert_eq!(stage.steps[0].origins, [tools()]);
+        assert_eq!(stage.steps.iter().map(|step| step.kind.name()).collect::<Vec<_>>(), steps);
+    }
 }

@@ -55,7 +55,8 @@ impl Stage<'_> {
     /// What a bind mount will show. A stage or an image is settled by its layers: nobody need look at its files.
     pub(super) fn bind_shown(&mut self, origin: &Origin, source: &str) -> Result<Shown, StepError> {
         let state = match origin {
-            Origin::Context => return self.context_shown(source),
+            Origin::Context => return self.context_shown(self.session.context_root()?, source),
+            Origin::Named(name) => return self.context_shown(self.session.named_root(name)?, source),
             Origin::Stage(index) => self.session.stage(*index)?,
             Origin::Image(name) => self.session.image_state(name)?,
             Origin::Scratch | Origin::None => return Err(missing(source, "an empty image")),
@@ -68,8 +69,7 @@ impl Stage<'_> {
         Ok(Shown { content, tree: None })
     }
 
-    fn context_shown(&mut self, source: &str) -> Result<Shown, StepError> {
-        let root = self.session.context_root()?;
+    fn context_shown(&mut self, root: Arc<Root>, source: &str) -> Result<Shown, StepError> {
         let tree = self.tree_of(root, source)?;
         self.learn(&tree)?;
         let content = summarize(&tree, &self.digests).map(|summary| summary.digest().to_string());

@@ -178,7 +178,7 @@ impl Stage<'_> {
     }
 
     fn cached_alias(&mut self, number: usize, prepared: &Prepared) -> Option<Outcome> {
-        if self.session.options.no_cache {
+        if !self.session.is_cached(self.index) {
             return None;
         }
         let chain = self.chain(&prepared.inputs)?;

@@ -126,6 +126,7 @@ impl<'a> Stage<'a> {
     fn origin(&self, origin: &Origin) -> Result<Option<Arc<Root>>, StepError> {
         match origin {
             Origin::Context => return self.session.context_root().map(Some),
+            Origin::Named(name) => return self.session.named_root(name).map(Some),
             Origin::Scratch | Origin::None => return Ok(None),
             _ => self.in_earnest()?,
         }
@@ -134,7 +135,7 @@ impl<'a> Stage<'a> {
                 (self.session.stage(*index)?, format!("stage {}", self.session.stage_name(*index)))
             }
             Origin::Image(name) => (self.session.image_state(name)?, format!("image {name}")),
-            Origin::Context | Origin::Scratch | Origin::None => return Ok(None),
+            Origin::Context | Origin::Named(_) | Origin::Scratch | Origin::None => return Ok(None),
         };
         let files = self.session.files(&state)?;
         files.map(|files| Root::of_files(&files, name).map(Arc::new)).transpose()
@@ -145,7 +146,7 @@ impl<'a> Stage<'a> {
         let state = match origin {
             Origin::Stage(index) => self.session.stage(*index).ok()?,
             Origin::Image(name) => self.session.image_state(name).ok()?,
-            Origin::Context => return None,
+            Origin::Context | Origin::Named(_) => return None,
             Origin::Scratch | Origin::None => return Some(Digest::of(b"")),
         };
         state.diff_ids().map(|diff_ids| super::state::chain(&diff_ids))
@@ -153,7 +154,7 @@ impl<'a> Stage<'a> {
 
     /// Looks a result up; none while what is below is not settled, or if the user wants no cache.
     fn cached(&self, inputs: &Inputs) -> Option<Made> {
-        if self.session.options.no_cache {
+        if !self.session.is_cached(self.index) {
             return None;
         }
         let chain = self.chain(inputs)?;

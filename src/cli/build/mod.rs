@@ -1,8 +1,12 @@
 //! `lay build`
 
+mod accepted;
+mod annotation;
 mod live;
+mod metadata;
 mod output;
 mod progress;
+mod publish;
 mod values;
 
 use std::fs;
@@ -19,15 +23,18 @@ use super::pull::reference;
 use crate::build::context::Request;
 use crate::build::export::Output;
 use crate::build::plan;
-use crate::build::{self, Built, Error, Options, Progress};
+use crate::build::{self, Built, Caching, Error, Options, Progress};
 use crate::container::{Environment, Isolation, Security, parse_bytes, parse_ulimit};
 use crate::registry::Platform;
+use accepted::Accepted;
 use progress::{Plain, Quiet, show};
+use publish::Sent;
 use values::{agent, pairs, pairs_from_here, secret};
 
 const EXAMPLES: &str = "Examples:
   lay build -t app .                              an image from ./Containerfile or ./Dockerfile
   lay build -o out --target binaries .            the files of one stage into the directory out
+  lay build --push -t registry.example.com/app .  the image in a registry too
   lay build -o type=oci,dest=app.tar -t app .     an archive that Docker, Podman and skopeo read
   tar -c . | lay build -t app -                   the context as an archive";
 
@@ -58,6 +65,9 @@ pub struct Build {
     /// Containerfile [default: Containerfile or Dockerfile in the context]; - for stdin
     #[arg(short, long)]
     file: Option<String>,
+    /// What a name of FROM and --from stands for; may be given several times
+    #[arg(long, value_name = "NAME=DIRECTORY|GIT-ADDRESS|docker-image://IMAGE|oci-layout://DIRECTORY")]
+    build_context: Vec<String>,
     /// Stage to build, by name or number
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
@@ -67,12 +77,18 @@ pub struct Build {
     /// Add a label
     #[arg(long, value_name = "KEY[=VALUE]")]
     label: Vec<String>,
+    /// Add an annotation to the image's manifest
+    #[arg(long, value_name = "[manifest:]KEY=VALUE")]
+    annotation: Vec<String>,
     /// Platform of the image, such as linux/arm64
     #[arg(long, value_name = "OS/ARCH[/VARIANT]")]
     platform: Option<String>,
     /// Take nothing from earlier builds
     #[arg(long)]
     no_cache: bool,
+    /// Stages that take nothing from earlier builds, by name or number
+    #[arg(long, value_name = "STAGE[,STAGE]", value_delimiter = ',')]
+    no_cache_filter: Vec<String>,
     /// Look for newer base images in their registries
     #[arg(long)]
     pull: bool,
@@ -91,9 +107,16 @@ pub struct Build {
     /// Add a line to /etc/hosts of commands
     #[arg(long, value_name = "NAME:ADDRESS")]
     add_host: Vec<String>,
-    /// Where the result goes: a directory, - for an archive of the files on stdout, or type=local|tar|oci|docker|image
+    /// Where the result goes: a directory, - for an archive of the files on stdout, or
+    /// type=local|tar|oci|docker|image|registry
     #[arg(short, long, value_name = "DIRECTORY|-|type=TYPE[,dest=PATH]")]
     output: Vec<String>,
+    /// Push the image to the registry of each of its names
+    #[arg(long)]
+    push: bool,
+    /// Put the image into the store, also with an --output to elsewhere
+    #[arg(long, action = ArgAction::SetTrue, hide = true)]
+    load: bool,
     /// Take results of earlier builds from there too: a name in a registry, or type=local,src=DIRECTORY
     #[arg(long, value_name = "type=registry,ref=NAME|type=local,src=DIRECTORY")]
     cache_from: Vec<String>,
@@ -109,6 +132,9 @@ pub struct Build {
     /// Write the image's id to a file
     #[arg(long, value_name = "FILE")]
     iidfile: Option<PathBuf>,
+    /// Write the digests of the image to a file, as JSON
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
     /// How progress is shown
     #[arg(long, value_enum, default_value = "auto", hide_default_value = true)]
     progress: Show,
@@ -127,24 +153,8 @@ pub struct Build {
     /// seccomp=FILE or seccomp=unconfined: system calls that commands may use
     #[arg(long, value_name = "OPTION")]
     security_opt: Vec<String>,
-    /// Remove containers of steps, which is always done
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    rm: bool,
-    /// Likewise
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    force_rm: bool,
-    /// Put the image into the store, which is done without --output
-    #[arg(long, action = ArgAction::SetTrue, hide = true, conflicts_with = "output")]
-    load: bool,
-    /// Compress the context, which goes nowhere
-    #[arg(long, action = ArgAction::SetTrue, hide = true)]
-    compress: bool,
-    /// Make no attestation of how it was built; nothing else can be had
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    provenance: Option<String>,
-    /// Likewise of what is in it
-    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
-    sbom: Option<String>,
+    #[command(flatten)]
+    accepted: Accepted,
     #[command(flatten)]
     limits: LimitFlags,
 }
@@ -152,27 +162,25 @@ pub struct Build {
 impl Build {
     /// Runs the command.
     pub fn run(&self, context: &Context) -> Result<u8, Failure> {
-        let options = self.options(context)?;
+        let outputs = output::parse(&self.output, self.push, self.load)?;
+        let options = self.options(context, &outputs)?;
+        let destinations = publish::destinations(&options.tags, &outputs)?;
         let request = Request { context: self.context.clone(), file: self.file.clone() };
-        let outputs = output::parse(&self.output)?;
         let env = context.environment()?;
         if self.check {
             return self.only_check(&env, &request, &options);
         }
         let form = context.layer_form()?.0.layer();
-        if let Some(path) = &self.iidfile {
-            match fs::remove_file(path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(Failure::of(&format!("cannot write {}", path.display()), &e));
-                }
-                _ => {}
-            }
-        }
+        self.iidfile.iter().chain(&self.metadata_file).try_for_each(|path| values::forget(path))?;
         let mut progress = self.progress();
         let result = build::build(&env, form, &request, &options, progress.as_mut());
         drop(progress);
         match result {
-            Ok(built) => self.tell(&env, &built, &outputs),
+            Ok(built) => {
+                output::write(&env, &built.image, &options.tags, &outputs)?;
+                let pushed = publish::push(context, &env.store, &built, &destinations, self.quiet)?;
+                self.tell(&built, &outputs, &pushed)
+            }
             Err(failure) => {
                 let exit = self.failure(failure.error);
                 if let Some(scene) = failure.scene {
@@ -209,12 +217,14 @@ impl Build {
         }
     }
 
-    fn tell(&self, env: &Environment, built: &Built, outputs: &[Output]) -> Result<u8, Failure> {
+    fn tell(&self, built: &Built, outputs: &[Output], pushed: &[Sent]) -> Result<u8, Failure> {
         let id = built.image.id;
         if let Some(path) = &self.iidfile {
             fs::write(path, id.to_string()).tried(|| format!("cannot write {}", path.display()))?;
         }
-        output::write(env, &built.image, &self.names()?, outputs)?;
+        if let Some(path) = &self.metadata_file {
+            metadata::write(path, &built.image, &self.names(outputs)?, outputs, pushed)?;
+        }
         if outputs.iter().any(Output::is_stdout) {
             return Ok(0);
         }
@@ -224,6 +234,9 @@ impl Build {
         line(format!("image {id}"))?;
         built.names.iter().try_for_each(|name| line(format!("named {name}")))?;
         outputs.iter().filter_map(output::place).try_for_each(|place| line(format!("written to {place}")))?;
+        pushed
+            .iter()
+            .try_for_each(|sent| line(format!("pushed {} {}", sent.to.familiar(), sent.what.digest)))?;
         Ok(0)
     }
 
@@ -240,24 +253,23 @@ impl Build {
         Ok(u8::from(!found.is_empty()))
     }
 
-    fn names(&self) -> Result<Vec<String>, Failure> {
-        self.tag.iter().map(|tag| Ok(reference(tag)?.familiar())).collect()
+    /// Names of the image: as with Docker, those of `-t` count and not those of an output.
+    fn names(&self, outputs: &[Output]) -> Result<Vec<String>, Failure> {
+        let others = output::names(outputs);
+        let names = if self.tag.is_empty() { &others } else { &self.tag };
+        names.iter().map(|name| Ok(reference(name)?.familiar())).collect()
     }
 
-    /// What is accepted since it asks for nothing must ask for nothing.
-    fn no_attestations(&self) -> Result<(), Failure> {
-        for (flag, value) in [("provenance", &self.provenance), ("sbom", &self.sbom)] {
-            if value.as_deref().is_some_and(|value| value != "false") {
-                return Err(Failure::new(format!(
-                    "--{flag} is not supported: images carry no attestations; leave it away, or say --{flag}=false"
-                )));
-            }
+    fn caching(&self) -> Caching {
+        match (self.no_cache, self.no_cache_filter.is_empty()) {
+            (true, _) => Caching::None,
+            (false, false) => Caching::Without(self.no_cache_filter.clone()),
+            (false, true) => Caching::All,
         }
-        Ok(())
     }
 
-    fn options(&self, context: &Context) -> Result<Options, Failure> {
-        self.no_attestations()?;
+    fn options(&self, context: &Context, outputs: &[Output]) -> Result<Options, Failure> {
+        self.accepted.check()?;
         let tried = || "invalid flag".to_string();
         let args = pairs_from_here(&self.build_arg);
         let epoch = args.get("SOURCE_DATE_EPOCH").cloned().or(std::env::var("SOURCE_DATE_EPOCH").ok());
@@ -281,11 +293,13 @@ impl Build {
                 target: self.target.clone(),
                 args,
                 build_platform: Platform::host(),
-                target_platform: platform,
+                target_platform: platform.clone(),
+                contexts: values::contexts(&self.build_context)?,
             },
-            tags: self.names()?,
+            tags: self.names(outputs)?,
             labels: pairs(&self.label),
-            no_cache: self.no_cache,
+            annotations: annotation::annotations(&self.annotation, &platform)?,
+            caching: self.caching(),
             pull: self.pull,
             network: of_steps(&self.network)?,
             add_hosts: self.add_host.clone(),
@@ -301,7 +315,7 @@ impl Build {
             cache_from: values::places(&self.cache_from, "--cache-from", "src")?,
             cache_to: values::places(&self.cache_to, "--cache-to", "dest")?,
             squash: self.squash,
-            nameless: output::is_elsewhere(&output::parse(&self.output)?),
+            nameless: output::is_elsewhere(outputs),
         })
     }
 }

@@ -9,8 +9,9 @@ use crate::cli::failure::{Failure, Tried};
 use crate::container::Environment;
 use crate::image::{self, Image};
 
-/// Reads the flags, and says what would fail in the end.
-pub fn parse(texts: &[String]) -> Result<Vec<Output>, Failure> {
+/// Reads the flags, and says what would fail in the end. `push` and `load` are `--push` and `--load`: the image is wanted
+/// besides what else is.
+pub fn parse(texts: &[String], push: bool, load: bool) -> Result<Vec<Output>, Failure> {
     let mut outputs = Vec::new();
     for text in texts {
         let bad = |reason: &str| Failure::new(format!("invalid value '{text}' for --output: {reason}"));
@@ -29,7 +30,24 @@ pub fn parse(texts: &[String]) -> Result<Vec<Output>, Failure> {
     if outputs.iter().filter(|output| output.is_stdout()).count() > 1 {
         return Err(Failure::new("only one --output can go to stdout"));
     }
+    if (push || load) && !outputs.iter().any(Output::is_image) {
+        outputs.push(Output::Image { names: Vec::new(), push });
+    }
+    for output in &mut outputs {
+        if let Output::Image { push: pushed, .. } = output {
+            *pushed |= push;
+        }
+    }
     Ok(outputs)
+}
+
+/// Names for an image that `-t` gives none.
+pub fn names(outputs: &[Output]) -> Vec<String> {
+    let names = |output: &Output| match output {
+        Output::Image { names, .. } => names.clone(),
+        _ => Vec::new(),
+    };
+    outputs.iter().flat_map(names).collect()
 }
 
 /// Whether the image itself is not wanted.
@@ -48,7 +66,7 @@ pub fn write(env: &Environment, image: &Image, names: &[String], outputs: &[Outp
             named.push(image.clone());
         }
         match output {
-            Output::Image => {}
+            Output::Image { .. } => {}
             Output::Local(dir) => write_local(env, image, dir).tried(tried)?,
             Output::Tar(path) => write_tar(env, image, &mut open(path.as_deref())?).tried(tried)?,
             Output::Archive(path) => {
@@ -69,6 +87,6 @@ fn path(output: &Output) -> Option<&Path> {
     match output {
         Output::Local(path) | Output::Layout(path) => Some(path),
         Output::Tar(path) | Output::Archive(path) => path.as_deref(),
-        Output::Image => None,
+        Output::Image { .. } => None,
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::build::SecretSource;
 use crate::build::cache::Place;
+use crate::build::context::named;
+use crate::build::plan::Names;
 use crate::cli::failure::Failure;
 
 /// `NAME=VALUE`; a name alone has an empty value.
@@ -24,6 +26,31 @@ pub fn pairs_from_here(texts: &[String]) -> BTreeMap<String, String> {
         None => Some((text.clone(), std::env::var(text).ok()?)),
     };
     texts.iter().filter_map(pair).collect()
+}
+
+/// Removes what an earlier build has told in a file, so that a build that fails tells nothing there.
+pub fn forget(path: &Path) -> Result<(), Failure> {
+    let failed = |e: &std::io::Error| Failure::of(&format!("cannot write {}", path.display()), e);
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => fs::remove_file(path).map_err(|e| failed(&e)),
+        Ok(_) if path.is_dir() => Err(failed(&std::io::ErrorKind::IsADirectory.into())),
+        // Of a link such as /dev/stdout, or a pipe, only the content is ours.
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => match path.parent() {
+            Some(dir) if !dir.as_os_str().is_empty() && !dir.is_dir() => Err(failed(&e)),
+            _ => Ok(()),
+        },
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+/// What names stand for.
+pub fn contexts(texts: &[String]) -> Result<Names, Failure> {
+    let mut names = Names::default();
+    for text in texts {
+        named::parse(text, &mut names).map_err(|e| Failure::new(e.to_string()))?;
+    }
+    Ok(names)
 }
 
 /// Where results are kept; `path` is the key of a directory.
