@@ -8,7 +8,7 @@ use lay_store::PruneOptions;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::output::line;
-use crate::container::{Environment, note_event, sweep_kept_layers};
+use crate::container::{Environment, note_event, sweep_layers};
 use crate::image::{self, Removal};
 
 /// Remove images
@@ -72,5 +72,5 @@ fn collect(env: &Environment) -> Result<(), Failure> {
     let tried = || "cannot free the image's layers".to_string();
     let pruned = env.store.prune(&options, roots).tried(tried)?;
     super::prune::warn_withheld(&pruned);
-    sweep_kept_layers(env).tried(tried)
+    sweep_layers(env).tried(tried)
 }

@@ -226,6 +226,9 @@ fn start(
     }
     let (process, console) = created.start()?;
     let streams = Streams::of(console, pipes)?;
+    if let Some(originals) = snapshot.kept.originals() {
+        originals.offer();
+    }
     Ok(Launched { process, streams, connection, spent: snapshot.kept.clone() })
 }
 

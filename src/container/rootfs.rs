@@ -3,12 +3,16 @@
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use super::error::Error;
+use super::files::remove_if_there;
 use super::keep;
 use super::launch::Environment;
 use super::quota;
 use super::record::Container;
 use crate::runtime::Rootfs;
-use crate::snapshot::{Snapshot, create_upper};
+use crate::snapshot::{Originals, Snapshot, create_upper};
+
+/// Where supervisors tell which layers they have mounted, in the store.
+const MOUNTS: &str = "mounts";
 
 /// Gathers the layers of a container and makes its writable directory.
 ///
@@ -22,6 +26,7 @@ pub fn snapshot(env: &Environment, container: &Container) -> Result<Snapshot, Er
         layers,
         ephemeral: container.record.options.auto_remove,
         via: env.via,
+        kept: Originals::shared(store.root().join(MOUNTS)).kept(),
         ..Snapshot::default()
     };
     let dir = container.path("rw");
@@ -31,6 +36,20 @@ pub fn snapshot(env: &Environment, container: &Container) -> Result<Snapshot, Er
     }
     snapshot.upper = Some(dir);
     Ok(snapshot)
+}
+
+/// Removes what is kept about layers that the store has no longer.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn sweep_layers(env: &Environment) -> Result<(), Error> {
+    let store = env.store.root();
+    for entry in std::fs::read_dir(store.join(MOUNTS)).into_iter().flatten().flatten() {
+        if !store.join("layers").join(entry.file_name()).exists() {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    keep::sweep(env)
 }
 
 impl Rootfs for Snapshot {

@@ -6,10 +6,11 @@
 //! waits for it.
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::offers::Offers;
 use crate::kernel::mount::clone_at;
 
 /// Mounts that stay open at most: a process may have 1024 files open by default.
@@ -18,7 +19,12 @@ const MOST: usize = 128;
 /// Mounts of EROFS files that several snapshots have copies of: the file system is set up once, and what was read of it stays
 /// in memory.
 #[derive(Clone, Debug, Default)]
-pub struct Originals(Arc<Mutex<HashMap<PathBuf, OwnedFd>>>);
+pub struct Originals {
+    /// By the path of their layer.
+    own: Arc<Mutex<HashMap<PathBuf, OwnedFd>>>,
+    /// Where processes tell each other of theirs.
+    offers: Option<Offers>,
+}
 
 /// Detached mounts.
 #[derive(Clone, Debug, Default)]
@@ -36,22 +42,43 @@ struct Inner {
 }
 
 impl Originals {
+    /// Those of all processes that tell of theirs in a directory.
+    pub fn shared(dir: PathBuf) -> Originals {
+        Originals { own: Arc::default(), offers: Some(Offers::new(dir)) }
+    }
+
+    /// Keeps what this process has mounted until it ends, for all others to copy.
+    pub fn offer(&self) {
+        let (Some(offers), Ok(own)) = (&self.offers, self.own.lock()) else { return };
+        for (layer, mount) in own.iter() {
+            // Without, others mount it themselves.
+            let _ = offers.offer(layer, mount.as_fd());
+        }
+        if !own.is_empty() {
+            std::mem::forget(Arc::clone(&self.own));
+        }
+    }
+
     /// What a snapshot that is one of many keeps.
     pub fn kept(&self) -> Kept {
         Kept { originals: Some(self.clone()), ..Kept::default() }
     }
 
     fn copy(&self, layer: &Path) -> Option<OwnedFd> {
-        let originals = self.0.lock().ok()?;
-        clone_at(originals.get(layer)?, Path::new(""), false).ok()
+        let own = self.own.lock().ok()?;
+        match (own.get(layer), &self.offers) {
+            (Some(mount), _) => clone_at(mount, Path::new(""), false).ok(),
+            (None, Some(offers)) => offers.copy(layer),
+            (None, None) => None,
+        }
     }
 
     /// Keeps a mount and gives a copy of it, where the kernel copies detached mounts (Linux 6.15 and later).
     fn keep(&self, layer: &Path, mount: OwnedFd) -> OwnedFd {
-        let Ok(mut originals) = self.0.lock() else { return mount };
+        let Ok(mut own) = self.own.lock() else { return mount };
         match clone_at(&mount, Path::new(""), false) {
-            Ok(copy) if originals.len() < MOST => {
-                originals.insert(layer.to_path_buf(), mount);
+            Ok(copy) if own.len() < MOST => {
+                own.insert(layer.to_path_buf(), mount);
                 copy
             }
             _ => mount,
@@ -60,6 +87,11 @@ impl Originals {
 }
 
 impl Kept {
+    /// Where copies come from, if they do.
+    pub fn originals(&self) -> Option<&Originals> {
+        self.originals.as_ref()
+    }
+
     /// The mount of an EROFS file: a copy of one that there is, or one that `mount` makes.
     pub(super) fn or_mount<E>(
         &self,

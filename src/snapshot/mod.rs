@@ -10,6 +10,7 @@ mod form;
 mod kept;
 mod layers;
 mod loopdev;
+mod offers;
 mod overlay;
 mod stack;
 mod upper;

@@ -420,5 +420,25 @@ fn one_file_system_serves_all_snapshots_of_a_layer() {
     let (first, alone) = (device(originals.kept()), device(Kept::default()));
     let copied = crate::kernel::release::version().is_some_and(|version| version >= (6, 15));
     assert_eq!(device(originals.kept()) == first, copied);
-    assert_ne!(alone, first, "a container has a file system of its own");
+    assert_ne!(alone, first, "a snapshot by itself has a file system of its own");
+    let told = dir.path().join("mounts");
+    let (holder, other) = (Originals::shared(told.clone()), Originals::shared(told.clone()));
+    let held = device(holder.kept());
+    assert_ne!(device(other.kept()), held, "nothing is offered yet");
+    holder.offer();
+    let third = || device(Originals::shared(told.clone()).kept());
+    assert_eq!(third() == held, copied);
+    // What was told of another boot, or leads to another mount, is not used.
+    let file = told.join("image.erofs");
+    let text = fs::read_to_string(&file).unwrap_or_default();
+    for wrong in [text.replacen('-', "0", 1), text.replace('\n', "1\n"), String::new()] {
+        fs::create_dir_all(&told).unwrap();
+        fs::write(&file, &wrong).unwrap();
+        assert_ne!(third(), held, "{wrong}");
+    }
+    fs::write(&file, &text).unwrap();
+    assert_eq!(third() == held, copied);
+    fs::rename(&layer.path, dir.path().join("old")).unwrap();
+    fs::copy(dir.path().join("old"), &layer.path).unwrap();
+    assert_ne!(third(), held, "the layer is another file now");
 }

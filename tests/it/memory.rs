@@ -6,7 +6,8 @@ use std::process::Stdio;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Lay, Registry, output};
+use crate::support::image::{Builder, Entry, layer};
+use crate::support::{Lay, Registry, eventually, output};
 
 /// Bytes of one part; the layer is made of as many of them as it takes.
 const PART: usize = 64 << 20;
@@ -108,4 +109,46 @@ fn a_layer_of_two_gigabytes_is_pulled_in_64_megabytes() {
     assert!(layer.path().is_dir() || layer.metadata().unwrap().len() > 2 << 30);
     eprintln!("peak: {} MB", most / 1_000_000);
     assert!(most > 0 && most < 64 << 20, "the pull needed {most} bytes");
+}
+
+/// Bytes that a container's control group accounts for.
+fn accounted(lay: &Lay, name: &str) -> u64 {
+    let read =
+        "cat /sys/fs/cgroup/memory/memory.usage_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.current";
+    lay.ok(&["exec", name, "sh", "-c", read]).parse().unwrap()
+}
+
+#[test]
+fn containers_of_one_image_share_what_they_read() {
+    // Older kernels do not copy mounts of other processes; directories need no copies.
+    let form = std::env::var("LAY_LAYER_FORM").unwrap_or_default();
+    if crate::support::kernel() < (6, 15) || !matches!(form.as_str(), "" | "erofs") {
+        return;
+    }
+    let lay = Lay::new();
+    let content: Vec<u8> = (0..6_000_000u32).flat_map(u32::to_le_bytes).collect();
+    let big = layer(&[Entry::File("big", &content, 0o644)]);
+    Registry::shared().push("library/read-together:latest", &Builder::busybox().layer(big));
+    let name = "read-together";
+    lay.ok(&["pull", "-q", name]);
+    let start = |container: &str| {
+        let script = "cat /big > /dev/null; echo read; sleep 100";
+        lay.ok(&["run", "-d", "--name", container, "--network", "none", name, "sh", "-c", script]);
+        eventually("it has read", || lay.ok(&["logs", container]) == "read");
+        accounted(&lay, container)
+    };
+    let (first, second) = (start("first"), start("second"));
+    assert!(first > 24_000_000, "{first}");
+    assert!(second < 12_000_000, "{second}: the file is in memory once");
+    // The mount outlives the container that made it, as long as others have copies; a later one makes its own.
+    lay.ok(&["rm", "-f", "first"]);
+    assert_eq!(lay.ok(&["exec", "second", "sh", "-c", "wc -c < /big"]), "24000000");
+    let (third, fourth) = (start("third"), start("fourth"));
+    assert!(third > 24_000_000 && fourth < 12_000_000, "{third} {fourth}");
+    lay.ok(&["rm", "-f", "second", "third", "fourth"]);
+    let told = || std::fs::read_dir(lay.root().join("mounts")).unwrap().count();
+    assert_eq!(told(), 2);
+    lay.ok(&["rmi", name]);
+    assert_eq!(told(), 0);
+    lay.assert_clean();
 }

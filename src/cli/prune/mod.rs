@@ -213,7 +213,7 @@ impl Prune {
         };
         let pruned = env.store.prune(&options, || env.containers.roots_without(gone)).tried(tried)?;
         if !dry_run {
-            container::sweep_kept_layers(env).tried(tried)?;
+            container::sweep_layers(env).tried(tried)?;
         }
         Ok(pruned)
     }
