@@ -50,6 +50,8 @@ pub struct Options {
     pub add_hosts: Vec<String>,
     /// Limits of each command.
     pub resources: Resources,
+    /// Control group above those of commands, instead of the usual one.
+    pub cgroup_parent: Option<String>,
     /// Other limits of each command.
     pub isolation: Isolation,
     /// System calls of each command.

@@ -225,8 +225,8 @@ fn annotation(text: &str) -> Result<(String, String), Failure> {
     Ok((key.to_string(), value.to_string()))
 }
 
-/// A path below each hierarchy; the name of a systemd slice is one too.
-fn cgroup_parent(text: &str) -> Result<String, Failure> {
+/// The value of `--cgroup-parent`: a path below each hierarchy; the name of a systemd slice is one too.
+pub fn cgroup_parent(text: &str) -> Result<String, Failure> {
     let path = text.trim_matches('/');
     match path.is_empty() || path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         true => Err(Failure::new(format!(

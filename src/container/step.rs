@@ -65,11 +65,17 @@ pub struct StepEnd {
 }
 
 impl Workplace {
-    /// Makes one; it is listed as a container of `image`. As long as it is there, `layers` stay in the store.
+    /// Makes one; it is listed as a container of `image`. As long as it is there, `layers` stay in the store. The control groups
+    /// of its steps are below `cgroup_parent`.
     ///
     /// # Errors
     /// When the disk is full.
-    pub fn new(env: &Environment, image: &str, layers: Vec<Digest>) -> Result<Workplace, Error> {
+    pub fn new(
+        env: &Environment,
+        image: &str,
+        layers: Vec<Digest>,
+        cgroup_parent: Option<String>,
+    ) -> Result<Workplace, Error> {
         let record = Record {
             id: new_id()?,
             name: String::new(),
@@ -81,7 +87,7 @@ impl Workplace {
             args: vec!["build".to_string()],
             stop_signal: libc::SIGTERM,
             labels: std::collections::BTreeMap::new(),
-            options: Options { auto_remove: true, ..Options::default() },
+            options: Options { auto_remove: true, cgroup_parent, ..Options::default() },
         };
         let Created { container, lock } = create_recorded(env, record)?;
         Ok(Workplace { container, _lock: lock })

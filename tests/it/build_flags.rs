@@ -4,21 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::lay::Out;
-use crate::support::{Lay, Registry, output};
-
-/// A context with this Containerfile.
-fn context(lay: &Lay, file: &str) -> PathBuf {
-    let dir = lay.dir().join("context");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("Containerfile"), file).unwrap();
-    dir
-}
-
-fn build(lay: &Lay, file: &str, more: &[&str]) -> Out {
-    let dir = context(lay, file);
-    lay.run(&[&["build", "--progress", "plain"], more, &[dir.to_str().unwrap()]].concat())
-}
+use crate::support::{Lay, Registry, eventually, output};
 
 #[test]
 fn stages_are_built_without_the_cache_by_name() {
@@ -34,7 +20,7 @@ COPY --from=one /one /
 COPY --from=two /two /
 ";
     let counts = |more: &[&str]| {
-        let told = build(&lay, file, more).expect(0).stderr;
+        let told = lay.build(file, more).expect(0).stderr;
         (told.matches("CACHED").count(), told.matches("DONE").count(), told)
     };
     assert_eq!(counts(&[]).0, 0);
@@ -73,10 +59,10 @@ fn annotations_stand_in_the_manifest() {
     let file = "FROM busybox\nRUN echo annotated > /it\n";
     let layout = lay.dir().join("layout");
     let to = format!("type=oci,tar=false,dest={}", layout.display());
-    build(&lay, file, &["-t", "plain"]).expect(0);
+    lay.build(file, &["-t", "plain"]).expect(0);
     let flags = ["--annotation", "org.example.first=1", "--annotation", "manifest:second=two=2"];
-    build(&lay, file, &[&flags[..], &["-t", "said:1"]].concat()).expect(0);
-    build(&lay, file, &[&flags[..], &["-t", "said:1", "-o", &to]].concat()).expect(0);
+    lay.build(file, &[&flags[..], &["-t", "said:1"]].concat()).expect(0);
+    lay.build(file, &[&flags[..], &["-t", "said:1", "-o", &to]].concat()).expect(0);
     assert_eq!(manifest(&lay, "plain:latest")["annotations"], Value::Null);
     let expected = serde_json::json!({"org.example.first": "1", "second": "two=2"});
     assert_eq!(manifest(&lay, "said:1")["annotations"], expected);
@@ -86,7 +72,7 @@ fn annotations_stand_in_the_manifest() {
     let raw = output("skopeo", &["inspect", "--raw", &format!("oci:{}:said:1", layout.display())]);
     assert_eq!(serde_json::from_str::<Value>(&raw).unwrap()["annotations"], expected);
     for (value, why) in [("index:a=b", "no index"), ("a", "expected KEY=VALUE"), ("layer:a=b", "no place")] {
-        build(&lay, file, &["--annotation", value]).fails(1, why);
+        lay.build(file, &["--annotation", value]).fails(1, why);
     }
     assert_eq!(lay.sh(&["--network", "none"], "said:1", "cat /it"), "annotated");
     lay.assert_clean();
@@ -103,7 +89,7 @@ fn what_was_built_is_pushed_under_each_of_its_names() {
     let (registry, lay) = (Registry::start(""), Lay::new());
     let file = "FROM busybox\nRUN echo pushed > /it\nCMD [\"cat\", \"/it\"]\n";
     let name = |tag: &str| format!("{}/team/app:{tag}", registry.address);
-    let told = build(&lay, file, &["--push", "-t", &name("1"), "-t", &name("2")]).expect(0).stdout;
+    let told = lay.build(file, &["--push", "-t", &name("1"), "-t", &name("2")]).expect(0).stdout;
     for tag in ["1", "2"] {
         let digest = remote(&name(tag))["Digest"].as_str().unwrap().to_owned();
         assert!(told.contains(&format!("pushed {} {digest}\n", name(tag))), "{told}");
@@ -113,20 +99,20 @@ fn what_was_built_is_pushed_under_each_of_its_names() {
         lay.ok(&["inspect", &name(tag)]);
     }
     // As an output, with names of its own, and beside another one.
-    build(&lay, file, &["-o", &format!("type=image,push=true,name={}", name("named"))]).expect(0);
-    build(&lay, file, &["-o", "type=registry", "-t", &name("registry")]).expect(0);
+    lay.build(file, &["-o", &format!("type=image,push=true,name={}", name("named"))]).expect(0);
+    lay.build(file, &["-o", "type=registry", "-t", &name("registry")]).expect(0);
     let out = lay.dir().join("out");
-    build(&lay, file, &["-o", out.to_str().unwrap(), "--push", "-t", &name("both")]).expect(0);
+    lay.build(file, &["-o", out.to_str().unwrap(), "--push", "-t", &name("both")]).expect(0);
     assert_eq!(std::fs::read_to_string(out.join("it")).unwrap(), "pushed\n");
     for tag in ["named", "registry", "both"] {
         assert_eq!(remote(&name(tag))["Digest"], remote(&name("1"))["Digest"], "{tag}");
         lay.ok(&["inspect", &name(tag)]);
     }
-    let quiet = build(&lay, file, &["-q", "--push", "-t", &name("quiet")]).expect(0).stdout;
+    let quiet = lay.build(file, &["-q", "--push", "-t", &name("quiet")]).expect(0).stdout;
     assert_eq!(quiet.trim_end(), lay.ok(&["inspect", "-f", "{{.Id}}", &name("quiet")]));
     // The store has it when that is said, whatever else is wanted.
-    build(&lay, file, &["-o", out.to_str().unwrap(), "--load", "-t", "loaded"]).expect(0);
-    build(&lay, file, &["--load", "-t", "loaded:alone"]).expect(0);
+    lay.build(file, &["-o", out.to_str().unwrap(), "--load", "-t", "loaded"]).expect(0);
+    lay.build(file, &["--load", "-t", "loaded:alone"]).expect(0);
     assert_eq!(lay.ok(&["run", "--rm", "--network", "none", "loaded"]), "pushed");
     lay.ok(&["inspect", "loaded:alone"]);
     lay.assert_clean();
@@ -144,11 +130,11 @@ fn what_cannot_be_pushed_is_told_and_not_built() {
         (&["-o", "type=tar,dest=x,push=true"], "type=tar has no \"push\""),
         (&["-o", "type=image,push=maybe"], "push= needs true or false"),
     ] {
-        let out = build(&lay, file, flags).fails(1, why);
+        let out = lay.build(file, flags).fails(1, why);
         assert!(!out.stderr.contains("FROM"), "nothing is built: {}", out.stderr);
     }
     // Nobody answers: the image is built, and has its name.
-    build(&lay, file, &["--push", "-t", "127.0.0.1:1/x/y:1"]).fails(1, "connection was refused");
+    lay.build(file, &["--push", "-t", "127.0.0.1:1/x/y:1"]).fails(1, "connection was refused");
     assert_eq!(lay.sh(&["--network", "none"], "127.0.0.1:1/x/y:1", "cat /it"), "pushed");
     lay.assert_clean();
 }
@@ -160,7 +146,7 @@ fn digests_come_into_a_file() {
     let path = lay.dir().join("metadata.json");
     let at = path.to_str().unwrap();
     let read = || serde_json::from_slice::<Value>(&std::fs::read(&path).unwrap()).unwrap();
-    build(&lay, file, &["--metadata-file", at, "-t", "told", "-t", "told:2"]).expect(0);
+    lay.build(file, &["--metadata-file", at, "-t", "told", "-t", "told:2"]).expect(0);
     let (told, id) = (read(), lay.ok(&["inspect", "-f", "{{.Id}}", "told"]));
     let manifest = told["containerimage.digest"].as_str().unwrap();
     assert_eq!(document(&lay, manifest)["config"]["digest"], id);
@@ -179,7 +165,7 @@ fn digests_come_into_a_file() {
     assert_eq!(told, expected);
     // What was pushed can be pulled by the digest that is told.
     let name = format!("{}/team/told:1", registry.address);
-    build(&lay, file, &["--metadata-file", at, "--push", "-t", &name]).expect(0);
+    lay.build(file, &["--metadata-file", at, "--push", "-t", &name]).expect(0);
     let (told, remote) = (read(), remote(&name));
     assert_eq!(
         (&told["containerimage.digest"], &told["image.name"]),
@@ -187,25 +173,25 @@ fn digests_come_into_a_file() {
     );
     assert_eq!(told["containerimage.descriptor"]["digest"], remote["Digest"]);
     // An image has digests without a name; files have none.
-    build(&lay, file, &["--metadata-file", at]).expect(0);
+    lay.build(file, &["--metadata-file", at]).expect(0);
     assert_eq!((&read()["containerimage.digest"], &read()["image.name"]), (&manifest.into(), &Value::Null));
     let archive = format!("type=oci,dest={}", lay.dir().join("a.tar").display());
-    build(&lay, file, &["--metadata-file", at, "-o", &archive]).expect(0);
+    lay.build(file, &["--metadata-file", at, "-o", &archive]).expect(0);
     assert_eq!(read()["containerimage.digest"], manifest);
     let out = lay.dir().join("out");
-    build(&lay, file, &["--metadata-file", at, "-o", out.to_str().unwrap()]).expect(0);
+    lay.build(file, &["--metadata-file", at, "-o", out.to_str().unwrap()]).expect(0);
     assert_eq!(read(), serde_json::json!({}));
     // A build that fails leaves none of another; what is no file stays.
-    build(&lay, "FROM busybox\nRUN false\n", &["--metadata-file", at]).expect(1);
+    lay.build("FROM busybox\nRUN false\n", &["--metadata-file", at]).expect(1);
     assert!(!path.exists());
     let link = lay.dir().join("link");
     std::os::unix::fs::symlink("/dev/stdout", &link).unwrap();
-    let told = build(&lay, file, &["-q", "--metadata-file", link.to_str().unwrap()]).expect(0).stdout;
+    let told = lay.build(file, &["-q", "--metadata-file", link.to_str().unwrap()]).expect(0).stdout;
     assert!(told.contains("\"containerimage.digest\"") && link.is_symlink(), "{told}");
     for (path, why) in
         [("/nowhere/at/all", "cannot write /nowhere/at/all"), ("/tmp", "cannot write /tmp: is a directory")]
     {
-        let failed = build(&lay, file, &["--metadata-file", path]).fails(1, why);
+        let failed = lay.build(file, &["--metadata-file", path]).fails(1, why);
         assert!(!failed.stderr.contains("FROM"), "nothing is built: {}", failed.stderr);
     }
     lay.assert_clean();
@@ -227,7 +213,7 @@ fn what_asks_for_nothing_is_accepted_and_the_rest_refused() {
     .enumerate()
     {
         let name = format!("built:{index}");
-        build(&lay, file, &[flags, &["-t", &name]].concat()).expect(0);
+        lay.build(file, &[flags, &["-t", &name]].concat()).expect(0);
         lay.ok(&["inspect", &name]);
     }
     for (flag, why) in [
@@ -238,10 +224,30 @@ fn what_asks_for_nothing_is_accepted_and_the_rest_refused() {
         ("--attest=type=sbom", "say disabled=true in it"),
         ("--attest=type=provenance,mode=min", "lay makes no attestations"),
         ("--disable-content-trust=false", "lay reads no signatures"),
-        ("--cgroup-parent=/x", "'[cgroup] parent' of the configuration"),
+        ("--cgroup-parent=../x", "expected the path of a control group"),
     ] {
-        let out = build(&lay, file, &[flag]).fails(1, why);
+        let out = lay.build(file, &[flag]).fails(1, why);
         assert!(!out.stderr.contains("FROM busybox"), "nothing is built: {}", out.stderr);
     }
+    lay.assert_clean();
+}
+
+#[test]
+fn commands_have_a_control_group_of_choice() {
+    let lay = Lay::new();
+    lay.ok(&["pull", "-q", "busybox"]);
+    let parent = format!("{}/builds", lay.cgroup());
+    let dir = lay.build_context("FROM busybox\nRUN sleep 1\n");
+    let args = ["build", "--network", "none", "--cgroup-parent", &parent, dir.to_str().unwrap()];
+    let mut child = lay.command(&args).spawn().unwrap();
+    let parents: Vec<PathBuf> = lay.cgroups().iter().map(|path| path.join("builds")).collect();
+    let groups = || {
+        let entries = parents.iter().filter_map(|path| std::fs::read_dir(path).ok()).flatten().flatten();
+        entries.filter(|entry| entry.path().is_dir()).count()
+    };
+    eventually("its group is there", || groups() > 0);
+    assert!(child.wait().unwrap().success());
+    assert_eq!(groups(), 0);
+    parents.iter().filter(|path| path.exists()).for_each(|path| std::fs::remove_dir(path).unwrap());
     lay.assert_clean();
 }

@@ -3,24 +3,9 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::support::lay::Out;
 use crate::support::{Lay, output};
-
-/// A context with this Containerfile.
-fn context(lay: &Lay, file: &str) -> PathBuf {
-    let dir = lay.dir().join("context");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("Containerfile"), file).unwrap();
-    dir
-}
-
-fn build(lay: &Lay, file: &str, more: &[&str]) -> Out {
-    let dir = context(lay, file);
-    lay.run(&[&["build", "--progress", "plain"], more, &[dir.to_str().unwrap()]].concat())
-}
 
 /// Asks the agent, says who the socket belongs to, and what it has heard.
 const ASK: &str = r#"
@@ -67,7 +52,7 @@ fn an_agent_answers_a_command_whoever_it_runs_as() {
     let lay = Lay::new();
     let socket = lay.dir().join("agent");
     agent(&socket);
-    let dir = context(&lay, "");
+    let dir = lay.build_context("");
     let (source, program) = (lay.dir().join("ask.c"), dir.join("ask"));
     std::fs::write(&source, ASK).unwrap();
     output("cc", &["-static", "-o", program.to_str().unwrap(), source.to_str().unwrap()]);
@@ -80,7 +65,7 @@ RUN --mount=type=ssh ask > /tmp/denied || true
 ";
     let ssh = [format!("default={}", socket.display()), format!("mine={}", socket.display())];
     let flags = ["-t", "asked", "--ssh", &ssh[0], "--ssh", &ssh[1]];
-    build(&lay, file, &flags).expect(0);
+    lay.build(file, &flags).expect(0);
     let seen = lay.sh(&["--network", "none"], "asked", "cat /tmp/root /tmp/alice /tmp/denied; ls /tmp");
     let expected = "0:0 600 it is you\n0:0 600 it is you\n1000:1001 640 it is you\nalice\ndenied\nroot";
     assert_eq!(seen, expected);
@@ -90,7 +75,7 @@ RUN --mount=type=ssh ask > /tmp/denied || true
 #[test]
 fn archives_may_be_compressed_in_any_way_that_docker_knows() {
     let lay = Lay::new();
-    let dir = context(&lay, "");
+    let dir = lay.build_context("");
     let files = lay.dir().join("files");
     std::fs::create_dir_all(&files).unwrap();
     std::fs::write(files.join("content"), "the same\n".repeat(50_000)).unwrap();
@@ -113,7 +98,7 @@ ADD bzip2 /bzip2/
 ADD xz /xz/
 ADD gzip plain.xz cut /gzip/
 ";
-    build(&lay, file, &["-t", "added"]).expect(0);
+    lay.build(file, &["-t", "added"]).expect(0);
     let size = 9 * 50_000;
     let seen = lay.sh(&["--network", "none"], "added", "cd /; wc -c bzip2/* xz/* gzip/content; ls gzip");
     let line = |name: &str| format!("{size:>9} {name}/content\n");
@@ -123,7 +108,7 @@ ADD gzip plain.xz cut /gzip/
     assert_eq!(words(&seen), words(&expected));
     // Cut short it is an error, not half of the files.
     std::fs::write(dir.join("half"), &std::fs::read(dir.join("xz")).unwrap()[..60]).unwrap();
-    let half = build(&lay, "FROM busybox\nADD half /half/\n", &["-t", "half"]);
+    let half = lay.build("FROM busybox\nADD half /half/\n", &["-t", "half"]);
     assert!(
         half.code == 1 || lay.sh(&["--network", "none"], "half", "ls /half") == "half",
         "{}",
@@ -157,7 +142,7 @@ fn a_base_without_path_gets_docker_s() {
     lay.ok(&["export", "-o", &tree, "source"]);
     lay.ok(&["import", &tree, "bare"]);
     let file = "FROM bare\nENV PATH=/more:$PATH\nRUN echo $PATH > /path\n";
-    build(&lay, file, &["-t", "led"]).expect(0);
+    lay.build(file, &["-t", "led"]).expect(0);
     let whole = "/more:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     assert_eq!(lay.ok(&["run", "--rm", "--network", "none", "led", "cat", "/path"]), whole);
     assert_eq!(lay.ok(&["inspect", "-f", "{{json .Config.Env}}", "led"]), format!("[\"PATH={whole}\"]"));
@@ -170,18 +155,18 @@ fn a_list_of_images_is_a_base_for_each_of_its_platforms() {
     let name = |tag: &str| format!("127.0.0.1:1/list:{tag}");
     for arch in ["amd64", "arm64"] {
         let file = format!("FROM scratch\nLABEL made.for={arch}\nCOPY Containerfile /\n");
-        build(&lay, &file, &["-t", &name(arch), "--platform", &format!("linux/{arch}")]).expect(0);
+        lay.build(&file, &["-t", &name(arch), "--platform", &format!("linux/{arch}")]).expect(0);
     }
     lay.ok(&["manifest", "create", &name("all"), &name("amd64"), &name("arm64")]);
     let file = format!("FROM {}\nENV built=1\n", name("all"));
     for arch in ["arm64", "amd64"] {
-        build(&lay, &file, &["-t", "built", "--platform", &format!("linux/{arch}")]).expect(0);
+        lay.build(&file, &["-t", "built", "--platform", &format!("linux/{arch}")]).expect(0);
         let about = "{{.Architecture}} {{json .Config.Labels}}";
         assert_eq!(lay.ok(&["inspect", "-f", about, "built"]), format!("{arch} {{\"made.for\":\"{arch}\"}}"));
     }
     let list = lay.ok(&["manifest", "inspect", &name("all")]);
     assert_eq!(list.matches("\"architecture\"").count(), 2, "the list is what it was: {list}");
-    build(&lay, &file, &["--platform", "linux/riscv64"]).fails(1, "127.0.0.1:1");
+    lay.build(&file, &["--platform", "linux/riscv64"]).fails(1, "127.0.0.1:1");
 }
 
 #[test]
@@ -198,20 +183,20 @@ fn what_cannot_be_had_is_told_as_it_is() {
         }
     });
     let file = format!("FROM busybox\nADD http://{address}/file /\n");
-    build(&lay, &file, &[]).fails(1, "/file: the server answered 404 Not Found");
+    lay.build(&file, &[]).fails(1, "/file: the server answered 404 Not Found");
     // A link among others that leads nowhere would be missed by nobody.
-    let dir = context(&lay, "");
+    let dir = lay.build_context("");
     std::fs::create_dir_all(dir.join("app")).unwrap();
     std::fs::write(dir.join("app/file"), "").unwrap();
     std::os::unix::fs::symlink("/etc/passwd", dir.join("app/link")).unwrap();
     let words =
         "Containerfile:2:1: \"app/link\" is not in the build context (the symlink leads to nothing in there)";
-    build(&lay, "FROM busybox\nCOPY app/* /app/\n", &[]).fails(1, words);
-    build(&lay, "FROM busybox\nCOPY app/link /app/\n", &[]).fails(1, words);
+    lay.build("FROM busybox\nCOPY app/* /app/\n", &[]).fails(1, words);
+    lay.build("FROM busybox\nCOPY app/link /app/\n", &[]).fails(1, words);
     // As a part of a directory it is a symlink, and one that is ignored is none of our business.
-    build(&lay, "FROM busybox\nCOPY app /app/\n", &[]).expect(0);
+    lay.build("FROM busybox\nCOPY app /app/\n", &[]).expect(0);
     std::fs::write(dir.join(".dockerignore"), "app/link\n").unwrap();
-    build(&lay, "FROM busybox\nCOPY app/* /app/\n", &[]).expect(0);
+    lay.build("FROM busybox\nCOPY app/* /app/\n", &[]).expect(0);
 }
 
 #[test]
@@ -233,13 +218,13 @@ fn flags_of_docker_s_users_are_understood() {
         "-t",
         "b",
     ];
-    build(&lay, file, &twice).expect(0);
+    lay.build(file, &twice).expect(0);
     for name in ["a", "b"] {
         let run =
             ["run", "--rm", "--network", "none", "--user", "alice", "--user", "root", name, "cat", "/it"];
         assert_eq!(lay.ok(&run), "first");
     }
-    build(&lay, file, &["--load", "--compress", "--provenance=false", "--sbom=false", "-t", "c"]).expect(0);
+    lay.build(file, &["--load", "--compress", "--provenance=false", "--sbom=false", "-t", "c"]).expect(0);
     assert_eq!(lay.sh(&["--network", "none"], "c", "cat /it"), "second");
     // A shell's pipe as Containerfile.
     let command = lay.command(&["build", "-q", "-f"]);

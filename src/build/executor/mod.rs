@@ -196,7 +196,7 @@ impl Home {
         let needed = request.context == "-"
             || context::git::is_repository(&request.context)
             || context::named::needs_place(&options.request.contexts);
-        let workplace = needed.then(|| Workplace::new(env, "build context", Vec::new()));
+        let workplace = needed.then(|| Workplace::new(env, "build context", Vec::new(), None));
         Ok(Self(workplace.transpose()?))
     }
 

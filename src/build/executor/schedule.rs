@@ -260,7 +260,8 @@ impl Build<'_> {
         match known {
             Err(event) | Ok(Ok(event)) => self.take(event, progress),
             Ok(Err(begun)) => {
-                let mut workplace = Workplace::new(session.env, "build", layers)?;
+                let parent = session.options.cgroup_parent.clone();
+                let mut workplace = Workplace::new(session.env, "build", layers, parent)?;
                 let child = spawn(stage, |tell| begun.run(session, planned, &mut workplace, tell));
                 let old = self.workplaces.insert(stage, workplace);
                 self.children.push(child?);

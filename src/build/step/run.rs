@@ -133,6 +133,7 @@ impl Stage<'_> {
             mounts: mounts.requests.clone(),
             add_hosts: session.options.add_hosts.clone(),
             resources: session.options.resources.clone(),
+            cgroup_parent: session.options.cgroup_parent.clone(),
             isolation: container::Isolation { privileged: insecure, ..session.options.isolation.clone() },
             security: session.options.security.clone(),
             ..Options::default()

@@ -22,9 +22,6 @@ pub struct Accepted {
     /// Believe images that nobody signed, which is always done
     #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     disable_content_trust: Option<String>,
-    /// Control group above those of steps; the configuration says that
-    #[arg(long, value_name = "GROUP", hide = true)]
-    cgroup_parent: Option<String>,
     /// Make no attestation of how it was built; nothing else can be had
     #[arg(long, value_name = "false", hide = true)]
     provenance: Option<String>,
@@ -54,12 +51,6 @@ impl Accepted {
         if self.disable_content_trust.as_deref().is_some_and(|value| switch(value) != Some(true)) {
             return Err(Failure::new(
                 "--disable-content-trust=false is not supported: lay reads no signatures; FROM NAME@sha256:… names an image for good",
-            ));
-        }
-        if self.cgroup_parent.is_some() {
-            return Err(Failure::new(
-                "--cgroup-parent is not supported: '[cgroup] parent' of the configuration is above the groups of steps; \
-                 --memory, --cpus and --pids-limit bound each of them",
             ));
         }
         Ok(())

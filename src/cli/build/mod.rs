@@ -16,6 +16,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
+use super::flags::cgroup_parent;
 use super::limits::LimitFlags;
 use super::netflags::of_steps;
 use super::output::line;
@@ -144,6 +145,9 @@ pub struct Build {
     /// Print the image's id alone
     #[arg(short, long)]
     quiet: bool,
+    /// Control group above those of commands, instead of the one for all containers
+    #[arg(long, value_name = "PATH")]
+    cgroup_parent: Option<String>,
     /// Size of /dev/shm of commands [default: 64m]
     #[arg(long, value_name = "BYTES")]
     shm_size: Option<String>,
@@ -304,6 +308,7 @@ impl Build {
             network: of_steps(&self.network)?,
             add_hosts: self.add_host.clone(),
             resources: self.limits.resources()?,
+            cgroup_parent: self.cgroup_parent.as_deref().map(cgroup_parent).transpose()?,
             isolation: Isolation { shm_size: shm_size.transpose()?, ulimits, ..Isolation::default() },
             security: Security::parse(&self.security_opt).tried(tried)?,
             allow: self.allow.clone(),

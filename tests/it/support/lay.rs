@@ -155,6 +155,21 @@ impl Lay {
         self.run(args).expect(0).stdout.trim_end().to_string()
     }
 
+    /// A build context with this Containerfile.
+    pub fn build_context(&self, file: &str) -> PathBuf {
+        let dir = self.dir().join("context");
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("Containerfile"), file).unwrap();
+        dir
+    }
+
+    /// Builds it, with more flags.
+    #[track_caller]
+    pub fn build(&self, file: &str, more: &[&str]) -> Out {
+        let dir = self.build_context(file);
+        self.run(&[&["build", "--progress", "plain"], more, &[dir.to_str().unwrap()]].concat())
+    }
+
     /// Runs a shell script in a new container that goes away; its output.
     #[track_caller]
     pub fn sh(&self, flags: &[&str], image: &str, script: &str) -> String {
@@ -197,7 +212,8 @@ impl Lay {
         assert!(!mounts.contains(&self.root().display().to_string()), "{mounts}");
     }
 
-    fn cgroups(&self) -> Vec<PathBuf> {
+    /// Where its control groups stand, in all hierarchies.
+    pub fn cgroups(&self) -> Vec<PathBuf> {
         let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let lines = table.lines().filter(|l| l.contains(" - cgroup"));
         let points = lines.filter_map(|l| l.split(' ').nth(4));
