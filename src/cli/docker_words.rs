@@ -77,11 +77,7 @@ pub fn without_value(args: &[OsString], error: &clap::Error) -> Option<Vec<OsStr
         _ => None,
     };
     let (switch, value) = (text(ContextKind::InvalidArg)?, text(ContextKind::InvalidValue)?);
-    let on = match value {
-        "true" | "1" | "t" | "T" | "TRUE" | "True" => true,
-        "false" | "0" | "f" | "F" | "FALSE" | "False" => false,
-        _ => return None,
-    };
+    let on = truth(value)?;
     let given = format!("{switch}={value}");
     let at = args.iter().position(|arg| arg.to_str() == Some(&given))?;
     let mut args = args.to_vec();
@@ -95,6 +91,15 @@ pub fn without_value(args: &[OsString], error: &clap::Error) -> Option<Vec<OsStr
         }
     }
     Some(args)
+}
+
+/// What Go reads as true or false.
+pub fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Flags that say what a container is like.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
@@ -168,6 +169,7 @@ impl CreateFlags {
             mounts.push(parse_tmpfs(tmpfs).tried(bad)?);
         }
         let network = self.network.parse()?;
+        let annotations = self.annotation.iter().map(|text| pair("--annotation", "KEY=VALUE", text));
         Ok(Options {
             name: self.name.clone(),
             command: command.to_vec(),
@@ -178,7 +180,7 @@ impl CreateFlags {
             group_add: self.group_add.clone(),
             hostname: self.hostname.clone(),
             domainname: self.domainname.clone(),
-            annotations: self.annotation.iter().map(|text| annotation(text)).collect::<Result<_, _>>()?,
+            annotations: annotations.collect::<Result<_, _>>()?,
             tty: self.tty,
             interactive: self.interactive,
             auto_remove: self.rm,
@@ -217,12 +219,21 @@ impl CreateFlags {
     }
 }
 
-fn annotation(text: &str) -> Result<(String, String), Failure> {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    let (key, value) = pair.ok_or_else(|| {
-        Failure::new(format!("invalid value '{text}' for --annotation: expected KEY=VALUE"))
-    })?;
-    Ok((key.to_string(), value.to_string()))
+/// `NAME=VALUE`; a name alone has an empty value.
+pub fn pairs(texts: &[String]) -> BTreeMap<String, String> {
+    let pair = |text: &String| {
+        let (name, value) = text.split_once('=').unwrap_or((text, ""));
+        (name.to_string(), value.to_string())
+    };
+    texts.iter().map(pair).collect()
+}
+
+/// The value of a flag that is of a form such as `NAME=VALUE`, the name not empty.
+pub fn pair(flag: &str, form: &str, text: &str) -> Result<(String, String), Failure> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) =
+        parts.ok_or_else(|| Failure::new(format!("invalid value '{text}' for {flag}: expected {form}")))?;
+    Ok((name.to_string(), value.to_string()))
 }
 
 /// The value of `--cgroup-parent`: a path below each hierarchy; the name of a systemd slice is one too.

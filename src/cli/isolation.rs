@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::failure::{Failure, Tried};
+use super::flags::pair;
 use crate::container::{DeviceRequest, Isolation, Share, check_device_rule, parse_bytes, parse_ulimit};
 
 /// Flags of commands that create a container.
@@ -61,12 +62,13 @@ impl IsolationFlags {
         let shm_size = self.shm_size.as_deref().map(|text| {
             parse_bytes(text).map_err(|e| Failure::new(format!("invalid value '{text}' for --shm-size: {e}")))
         });
+        let sysctls = self.sysctl.iter().map(|text| pair("--sysctl", "NAME=VALUE", text));
         Ok(Isolation {
             privileged: self.privileged,
             devices: devices.tried(tried)?,
             device_rules: self.device_cgroup_rule.clone(),
             ulimits: ulimits.tried(tried)?,
-            sysctls: self.sysctl.iter().map(|text| sysctl(text)).collect::<Result<_, _>>()?,
+            sysctls: sysctls.collect::<Result<_, _>>()?,
             shm_size: shm_size.transpose()?,
             oom_score_adj: self.oom_score_adj,
             ipc: share("--ipc", &self.ipc)?,
@@ -75,11 +77,4 @@ impl IsolationFlags {
             cgroupns: share("--cgroupns", &self.cgroupns)?,
         })
     }
-}
-
-fn sysctl(text: &str) -> Result<(String, String), Failure> {
-    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    let (name, value) = parts
-        .ok_or_else(|| Failure::new(format!("invalid value '{text}' for --sysctl: expected NAME=VALUE")))?;
-    Ok((name.to_string(), value.to_string()))
 }

@@ -1,6 +1,5 @@
 //! `lay network`
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,6 +10,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::filter::{Filters, fits, has_label};
+use super::flags::pairs;
 use super::network_view as view;
 use super::output::{Format, line, rows};
 use crate::container::{self, Driver, Environment, Join, NetworkRequest, Networks};
@@ -224,14 +224,6 @@ impl Create {
             labels: pairs(&self.label),
         })
     }
-}
-
-fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        (key.to_string(), value.to_string())
-    };
-    texts.iter().map(pair).collect()
 }
 
 fn list(

@@ -1,6 +1,5 @@
 //! `lay volume`
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 
@@ -10,6 +9,7 @@ use serde_json::{Value, json};
 use super::context::Context;
 use super::failure::{Failure, Tried};
 use super::filter::{Filters, fits, has_label};
+use super::flags::pairs;
 use super::human;
 use super::output::{Format, line, rows};
 use crate::container::{self, Environment, Volumes};
@@ -92,7 +92,7 @@ impl Volume {
         match &self.action {
             Action::Create { name, label, opt, .. } => {
                 let what = || format!("cannot create volume {}", name.as_deref().unwrap_or_default());
-                line(volumes.create(name.as_deref(), labels(label), labels(opt)).tried(what)?.name)?;
+                line(volumes.create(name.as_deref(), pairs(label), pairs(opt)).tried(what)?.name)?;
             }
             Action::Ls { filter, quiet, format, .. } => {
                 list(&env, &volumes, filter, *quiet, format.as_deref())?
@@ -113,14 +113,6 @@ impl Volume {
         }
         Ok(0)
     }
-}
-
-fn labels(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| {
-        let (key, value) = text.split_once('=').unwrap_or((text, ""));
-        (key.to_string(), value.to_string())
-    };
-    texts.iter().map(pair).collect()
 }
 
 /// Where a volume's content is; none where what is known of it is damaged.

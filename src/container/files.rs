@@ -1,9 +1,8 @@
 //! Small files of a container: written whole or not at all.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -12,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Error;
+use crate::kernel::file::replace;
 
 /// Wraps an I/O error with what was tried on which path.
 pub fn on<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Error + 'a {
@@ -20,15 +20,7 @@ pub fn on<'a>(operation: &'static str, path: &'a Path) -> impl FnOnce(io::Error)
 
 /// Replaces a file atomically.
 pub fn write(path: &Path, data: &[u8]) -> Result<(), Error> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    // A name of its own: two that write at once do not take each other's half.
-    let mut new = tempfile::Builder::new();
-    new.prefix(".tmp-").permissions(fs::Permissions::from_mode(0o666));
-    let written = new.tempfile_in(dir).and_then(|mut file| {
-        file.write_all(data)?;
-        file.persist(path).map_err(|e| e.error)
-    });
-    written.map(drop).map_err(on("write", path))
+    replace(path, data, 0o666).map_err(on("write", path))
 }
 
 /// Writes a value as JSON, atomically.

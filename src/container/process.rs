@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::files::on;
+use crate::kernel::boot;
 use crate::runtime::Process;
 
 /// A process, named so that a later one with the same pid is not mistaken for it.
@@ -100,8 +101,7 @@ fn parse_stat(stat: &str) -> Option<(char, u64)> {
 }
 
 fn boot_id() -> Result<String, Error> {
-    let path = Path::new("/proc/sys/kernel/random/boot_id");
-    fs::read_to_string(path).map(|id| id.trim().to_string()).map_err(on("read", path))
+    boot::id().map(str::to_string).map_err(on("read", Path::new(boot::PATH)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Thin safe wrappers over system calls that `rustix` and `nix` lack.
+//! Thin safe wrappers over system calls that `rustix` and `nix` lack, and the little that all others ask of a machine.
 
 pub mod binary;
+pub mod boot;
 pub mod bpf;
+pub mod file;
 pub mod identity;
 pub mod memory;
 pub mod mount;

@@ -15,6 +15,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, openat, statx};
 use rustix::io::Errno;
 
 use crate::kernel::mount::clone_at;
+use crate::kernel::{boot, file};
 
 /// Asks for the id of a mount that no other gets until the next boot (`STATX_MNT_ID_UNIQUE`, Linux 6.8).
 const UNIQUE: StatxFlags = StatxFlags::from_bits_retain(0x4000);
@@ -37,11 +38,9 @@ impl Offers {
         }
         let unique = unique_id(mount)?;
         let (process, descriptor) = (std::process::id(), mount.as_raw_fd());
-        let told = format!("{} {process} {descriptor} {unique} {}\n", boot()?, identity(layer)?);
+        let told = format!("{} {process} {descriptor} {unique} {}\n", boot::id()?, identity(layer)?);
         fs::create_dir_all(&self.dir)?;
-        let mut new = tempfile::Builder::new().prefix(".tmp-").tempfile_in(&self.dir)?;
-        io::Write::write_all(&mut new, told.as_bytes())?;
-        new.persist(self.path(layer)).map(drop).map_err(|e| e.error)
+        file::replace(&self.path(layer), told.as_bytes(), 0o600)
     }
 
     /// A copy of a mount that another process holds.
@@ -52,7 +51,7 @@ impl Offers {
     fn find(&self, layer: &Path) -> Option<OwnedFd> {
         let told = fs::read_to_string(self.path(layer)).ok()?;
         let mut words = told.split_whitespace();
-        if words.next()? != boot().ok()? {
+        if words.next()? != boot::id().ok()? {
             return None;
         }
         let (process, descriptor): (u32, u32) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
@@ -80,8 +79,4 @@ fn unique_id(mount: BorrowedFd<'_>) -> Result<u64, Errno> {
 fn identity(layer: &Path) -> io::Result<String> {
     let meta = fs::metadata(layer)?;
     Ok(format!("{}-{}-{}", meta.ino(), meta.ctime(), meta.ctime_nsec()))
-}
-
-fn boot() -> io::Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned())
 }

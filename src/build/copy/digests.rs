@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::tree::{Content, Seen, Tree};
 use crate::build::error::StepError;
+use crate::kernel::file::replace;
 
 /// Bytes of a record: device, inode, size, two times, digest.
 const RECORD: usize = 8 * 7 + 32;
@@ -114,18 +115,11 @@ impl Digests {
                 write_record(&mut data, seen, digest);
             }
         }
-        if let Err(error) = replace(path, &data) {
+        let dir = path.parent().unwrap_or(Path::new("/"));
+        if let Err(error) = fs::create_dir_all(dir).and_then(|()| replace(path, &data, 0o600)) {
             tracing::debug!(%error, "digests of the context not kept");
         }
     }
-}
-
-fn replace(path: &Path, data: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(data)?;
-    file.persist(path).map(drop).map_err(|e| e.error)
 }
 
 /// The digest of what is left of a file.

@@ -2,6 +2,7 @@
 
 use clap::{ArgAction, Args};
 
+use crate::cli::docker_words::truth;
 use crate::cli::failure::Failure;
 
 /// Flags that are read and do nothing.
@@ -48,7 +49,7 @@ impl Accepted {
                 "--{flag} {value} is not supported: lay makes no attestations, so images carry none; leave it away, or say {next}"
             )));
         }
-        if self.disable_content_trust.as_deref().is_some_and(|value| switch(value) != Some(true)) {
+        if self.disable_content_trust.as_deref().is_some_and(|value| truth(value) != Some(true)) {
             return Err(Failure::new(
                 "--disable-content-trust=false is not supported: lay reads no signatures; FROM NAME@sha256:… names an image for good",
             ));
@@ -60,15 +61,6 @@ impl Accepted {
 /// Whether parameters of an attestation say that none is wanted: `false`, or `disabled=true` among others.
 fn asks_for_none(value: &str) -> bool {
     let disabled =
-        |part: &str| part.trim().strip_prefix("disabled=").is_some_and(|value| switch(value) == Some(true));
-    switch(value) == Some(false) || value.split(',').any(disabled)
-}
-
-/// A switch as Go reads it.
-fn switch(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+        |part: &str| part.trim().strip_prefix("disabled=").is_some_and(|value| truth(value) == Some(true));
+    truth(value) == Some(false) || value.split(',').any(disabled)
 }

@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use super::context::Context;
 use super::failure::{Failure, Tried};
-use super::flags::cgroup_parent;
+use super::flags::{cgroup_parent, pairs};
 use super::limits::LimitFlags;
 use super::netflags::of_steps;
 use super::output::line;
@@ -30,7 +30,7 @@ use crate::registry::Platform;
 use accepted::Accepted;
 use progress::{Plain, Quiet, show};
 use publish::Sent;
-use values::{agent, pairs, pairs_from_here, secret};
+use values::{agent, pairs_from_here, secret};
 
 const EXAMPLES: &str = "Examples:
   lay build -t app .                              an image from ./Containerfile or ./Dockerfile

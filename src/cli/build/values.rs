@@ -10,15 +10,6 @@ use crate::build::context::named;
 use crate::build::plan::Names;
 use crate::cli::failure::Failure;
 
-/// `NAME=VALUE`; a name alone has an empty value.
-pub fn pairs(texts: &[String]) -> BTreeMap<String, String> {
-    let pair = |text: &String| {
-        let (name, value) = text.split_once('=').unwrap_or((text, ""));
-        (name.to_string(), value.to_string())
-    };
-    texts.iter().map(pair).collect()
-}
-
 /// A name alone takes its value from this process's environment, if it has one.
 pub fn pairs_from_here(texts: &[String]) -> BTreeMap<String, String> {
     let pair = |text: &String| match text.split_once('=') {
